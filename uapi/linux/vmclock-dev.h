@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-2-Clause) */
+/*
+ * The ioctls of /dev/vmclock, /dev/vmclock1, ...
+ *
+ * Every argument is a pointer to a structure that starts with
+ *
+ *	__u32 size;	in: bytes of room at the pointer, VMCLOCK_ARG_SIZE_MIN
+ *			up to 4096. out: bytes of the structure this kernel
+ *			knows, which may be less or more than the room.
+ *	__u32 flags;	in: must be 0 (no flag is defined yet). out: 0.
+ *
+ * A structure only grows at its end, and the command number does not encode
+ * its size. A caller with an older, shorter structure gets as much as it has
+ * room for. A caller with a newer, longer one must leave what the kernel does
+ * not know zero (E2BIG otherwise) and gets zero there. Everything the caller
+ * passes must be zero except @size (EINVAL otherwise), so that a later version
+ * can give it a meaning.
+ *
+ * Errors common to all: ENOTTY unknown command, EFAULT bad pointer, EINVAL
+ * @size too small, a flag or reserved field not zero, E2BIG @size above 4096
+ * or an unknown tail not zero, ENODEV the device is gone.
+ *
+ * Numbers are in host byte order, except inside struct vmclock_page. The
+ * structures are the same for 32- and 64-bit callers.
+ */
+#ifndef _UAPI_LINUX_VMCLOCK_DEV_H
+#define _UAPI_LINUX_VMCLOCK_DEV_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#include <linux/vmclock-page.h>
+
+/* Not in Documentation/userspace-api/ioctl/ioctl-number.rst as of Linux 6.17. */
+#define VMCLOCK_IOC_MAGIC	0xc7
+
+#define VMCLOCK_IOC_INFO	_IO(VMCLOCK_IOC_MAGIC, 0x00)
+#define VMCLOCK_IOC_SNAPSHOT	_IO(VMCLOCK_IOC_MAGIC, 0x01)
+
+/* Smallest @size: the two words every structure starts with. */
+#define VMCLOCK_ARG_SIZE_MIN	8
+
+/* struct vmclock_info, @features. */
+#define VMCLOCK_F_MMAP		(1ULL << 0)	/* mmap works, see @map_size */
+#define VMCLOCK_F_SNAPSHOT	(1ULL << 1)	/* VMCLOCK_IOC_SNAPSHOT */
+
+/* struct vmclock_info, @bus: what described the page to the kernel. */
+#define VMCLOCK_BUS_ACPI	1	/* _HID AMZNC10C or _CID VMCLOCK */
+#define VMCLOCK_BUS_OF		2	/* device tree, "amazon,vmclock" */
+
+/**
+ * struct vmclock_info - argument of VMCLOCK_IOC_INFO
+ * @size: see above
+ * @flags: see above
+ * @features: VMCLOCK_F_*
+ * @region_size: bytes of the page's region: the size its header claims,
+ *	checked against the resource the firmware describes
+ * @map_size: bytes that mmap at offset 0 takes, exactly; 0 without
+ *	VMCLOCK_F_MMAP (the region is smaller than a page of this kernel, or
+ *	not aligned to one)
+ * @index: 0 for /dev/vmclock, N for /dev/vmclockN
+ * @ptp_index: N of the /dev/ptpN that shows this clock, or -1
+ * @counter_id: the page's, now (VMCLOCK_PAGE_COUNTER_*)
+ * @counter_usable: 1 if this kernel considers the machine's counter (x86: the
+ *	TSC, arm64: the virtual count) stable and readable, whatever the page
+ *	says now; else 0: then no time may be computed from the page, by
+ *	nobody. It can turn from 1 to 0 later, never back.
+ * @bus: VMCLOCK_BUS_*
+ * @reserved: zero
+ * @name: the kernel's name of the device that was bound, "AMZNC10C:00" for
+ *	example; NUL-terminated, cut if longer
+ *
+ * Never waits. No error beyond the common ones.
+ */
+struct vmclock_info {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 features;
+	__u32 region_size;
+	__u32 map_size;
+	__u32 index;
+	__s32 ptp_index;
+	__u8 counter_id;
+	__u8 counter_usable;
+	__u8 bus;
+	__u8 reserved[5];
+	char name[32];
+};
+
+/**
+ * struct vmclock_system_time - the system's clocks at one instant
+ * @realtime_ns: CLOCK_REALTIME, ns since 1970-01-01 00:00:00 UTC
+ * @monotonic_raw_ns: CLOCK_MONOTONIC_RAW, ns
+ * @boottime_ns: CLOCK_BOOTTIME, ns
+ */
+struct vmclock_system_time {
+	__s64 realtime_ns __attribute__((aligned(8)));
+	__s64 monotonic_raw_ns __attribute__((aligned(8)));
+	__s64 boottime_ns __attribute__((aligned(8)));
+};
+
+/* struct vmclock_snapshot, @valid: which parts of the answer hold. */
+/* @counter was read, inside the window in which the page was copied. */
+#define VMCLOCK_SNAPSHOT_COUNTER	(1U << 0)
+/*
+ * The system's clocks run on the same counter: @before is their reading at
+ * exactly @counter, and @after equals @before. Without it @before was taken
+ * before and @after after @counter was read, all inside the same window.
+ */
+#define VMCLOCK_SNAPSHOT_CORRELATED	(1U << 1)
+/*
+ * @time_sec, @time_nsec and @maxerror_ns: only when the page's status vouches
+ * for its line and the bound is known and fits.
+ */
+#define VMCLOCK_SNAPSHOT_TIME		(1U << 2)
+
+/**
+ * struct vmclock_snapshot - argument of VMCLOCK_IOC_SNAPSHOT
+ * @size: see above
+ * @flags: see above
+ * @valid: VMCLOCK_SNAPSHOT_*; a field whose bit is clear is zero
+ * @page_size: bytes of @page the device has; the rest of it is zero
+ * @counter: the counter that @page names
+ * @time_sec: time of @counter on the page's line, seconds since the epoch of
+ *	@page.time_type
+ * @time_nsec: its nanoseconds, rounded down
+ * @reserved: zero
+ * @maxerror_ns: the true time of @counter lies within +/- this of the line
+ * @before: the system's clocks, see VMCLOCK_SNAPSHOT_CORRELATED
+ * @after: the same
+ * @page: the page, copied between two equal and even readings of its
+ *	seq_count. Grows as the page's structure does, therefore last.
+ *
+ * Waits while an update is in progress, at most 100 ms: then ETIMEDOUT. A
+ * signal ends the wait with EINTR, or restarts the call. EPROTO: the page
+ * has lost its magic or version.
+ */
+struct vmclock_snapshot {
+	__u32 size;
+	__u32 flags;
+	__u32 valid;
+	__u32 page_size;
+	__aligned_u64 counter;
+	__aligned_u64 time_sec;
+	__u32 time_nsec;
+	__u32 reserved;
+	__aligned_u64 maxerror_ns;
+	struct vmclock_system_time before;
+	struct vmclock_system_time after;
+	struct vmclock_page page;
+};
+
+#endif /* _UAPI_LINUX_VMCLOCK_DEV_H */
