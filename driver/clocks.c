@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reading the CPU's counter and the system's clocks as one set.
+ */
+#include <linux/timekeeping.h>
+
+#include "vmclock.h"
+
+#if defined(CONFIG_X86_64)
+#include <asm/msr.h>
+#include <asm/tsc.h>
+
+#define COUNTER_ID VMCLOCK_PAGE_COUNTER_X86_TSC
+
+static u64 read_counter_raw(void)
+{
+	return rdtsc_ordered();
+}
+
+bool vmclock_counter_usable(void)
+{
+	return boot_cpu_has(X86_FEATURE_TSC) && !check_tsc_unstable();
+}
+
+#elif defined(CONFIG_ARM64)
+#include <asm/arch_timer.h>
+
+#define COUNTER_ID VMCLOCK_PAGE_COUNTER_ARM_VCT
+
+static u64 read_counter_raw(void)
+{
+	return __arch_counter_get_cntvct();
+}
+
+bool vmclock_counter_usable(void)
+{
+	return true;
+}
+
+#else
+#error "vmclock knows the counters of x86-64 and arm64 only"
+#endif
+
+bool vmclock_counter_is_ours(u8 counter_id)
+{
+	return counter_id == COUNTER_ID;
+}
+
+/*
+ * Ordered on both sides. Before: by the architecture's accessor. After: no load
+ * that follows may be done before the counter is read, and virt_rmb() alone
+ * would not see to that, as the counter is not memory. rmb() is LFENCE on x86;
+ * on arm64 the accessor ends with a load that depends on the counter, which
+ * rmb() orders like any other.
+ */
+static u64 read_counter(void)
+{
+	u64 counter = read_counter_raw();
+
+	rmb();
+	return counter;
+}
+
+/*
+ * The timekeeper's snapshot has no boot time: it is realtime less the offset
+ * between the two, if no clock was set meanwhile. Return: false if one was.
+ */
+static bool read_system(struct vmclock_system_time *t, u64 *cycles)
+{
+	struct vmclock_system_snapshot snap, again;
+	ktime_t offset;
+
+	vmclock_system_snapshot(&snap);
+	offset = ktime_sub(ktime_mono_to_any(0, TK_OFFS_BOOT),
+			   ktime_mono_to_any(0, TK_OFFS_REAL));
+	vmclock_system_snapshot(&again);
+	if (again.clock_was_set_seq != snap.clock_was_set_seq)
+		return false;
+
+	t->realtime_ns = ktime_to_ns(snap.real);
+	t->monotonic_raw_ns = ktime_to_ns(snap.raw);
+	t->boottime_ns = ktime_to_ns(ktime_add(snap.real, offset));
+	*cycles = snap.cycles;
+	return true;
+}
+
+/**
+ * vmclock_clocks_read() - read counter and system clocks together
+ * @clocks: the result
+ *
+ * Whether the timekeeper runs on our counter can't be asked of every kernel.
+ * But its snapshot tells the clocksource's value, and if that lies between two
+ * readings of our counter around it, then the system's time is the time at that
+ * counter value, to within those readings.
+ *
+ * Return: true, or false if a clock was set in the middle: try again.
+ */
+bool vmclock_clocks_read(struct vmclock_clocks *clocks)
+{
+	u64 first = read_counter(), last, cycles;
+
+	if (!read_system(&clocks->before, &cycles))
+		return false;
+	last = read_counter();
+
+	clocks->counter_usable = vmclock_counter_usable();
+	clocks->correlated = clocks->counter_usable && cycles - first <= last - first;
+	if (clocks->correlated) {
+		clocks->counter = cycles;
+		clocks->after = clocks->before;
+		return true;
+	}
+
+	clocks->counter = last;
+	return read_system(&clocks->after, &cycles);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls of /dev/vmclock: <linux/vmclock-dev.h> has the contract.
+ *
+ * Structures are the same for 32- and 64-bit callers; what the compiler makes
+ * of them is asserted in uapi/tests/layout.c.
+ *
+ * User memory is touched outside the SRCU sections: a caller can make such an
+ * access last as long as it likes, and removal waits for the sections.
+ */
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "vmclock.h"
+#include "vmclock_math.h"
+
+#define ARG_SIZE_MAX 4096
+
+/*
+ * Copy an argument in, and check that its size is sane and all else is zero.
+ * Return: the size of the caller's structure, or a negative errno.
+ */
+static long arg_get(void *arg, size_t known, const void __user *from)
+{
+	u32 size;
+	int err;
+
+	if (get_user(size, (const u32 __user *)from))
+		return -EFAULT;
+	if (size < VMCLOCK_ARG_SIZE_MIN)
+		return -EINVAL;
+	if (size > ARG_SIZE_MAX)
+		return -E2BIG;
+
+	err = copy_struct_from_user(arg, known, from, size);
+	if (err)
+		return err;
+	/* The size was fetched twice; the first one counts. */
+	if (memchr_inv(arg + sizeof(size), 0, known - sizeof(size)))
+		return -EINVAL;
+	memset(arg, 0, known);
+	return size;
+}
+
+/* Copy as much out as the caller has room for, and say how much there is. */
+static long arg_put(void __user *to, size_t room, void *arg, size_t known)
+{
+	*(u32 *)arg = known;
+	return copy_to_user(to, arg, min(room, known)) ? -EFAULT : 0;
+}
+
+static int info_fill(struct vmclock_device *vd, struct vmclock_info *info)
+{
+	int token = srcu_read_lock(&vd->srcu);
+
+	if (vmclock_is_gone(vd)) {
+		srcu_read_unlock(&vd->srcu, token);
+		return -ENODEV;
+	}
+	info->counter_id = vmclock_page_counter_id(vd);
+	srcu_read_unlock(&vd->srcu, token);
+
+	info->features = VMCLOCK_F_SNAPSHOT;
+	if (vd->map_size)
+		info->features |= VMCLOCK_F_MMAP;
+	info->region_size = vd->region_size;
+	info->map_size = vd->map_size;
+	info->index = vd->index;
+	info->ptp_index = -1;
+	info->counter_usable = vmclock_counter_usable();
+	info->bus = vd->bus;
+	memcpy(info->name, vd->name, sizeof(info->name));
+	return 0;
+}
+
+static long info_get(struct vmclock_device *vd, void __user *argp)
+{
+	struct vmclock_info info;
+	long room = arg_get(&info, sizeof(info), argp);
+	int err;
+
+	if (room < 0)
+		return room;
+	err = info_fill(vd, &info);
+	if (err)
+		return err;
+	return arg_put(argp, room, &info, sizeof(info));
+}
+
+/* The same conditions as the library's judge(), in userspace/lib/time.c. */
+static bool line_is_trusted(const struct vmclock_page *page, u32 size, u64 counter)
+{
+	u64 flags = le64_to_cpu(page->flags);
+	u64 need = VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID;
+
+	if (counter != le64_to_cpu(page->counter_value))
+		need |= VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID;
+
+	return VMCLOCK_PAGE_HAS(size, time_maxerror_nanosec) &&
+	       (page->clock_status == VMCLOCK_PAGE_STATUS_SYNCHRONIZED ||
+		page->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING) &&
+	       page->time_type <= VMCLOCK_PAGE_TIME_MONOTONIC &&
+	       page->counter_period_frac_sec &&
+	       page->counter_period_shift <= VMCLOCK_MATH_SHIFT_MAX &&
+	       (flags & need) == need;
+}
+
+static void snapshot_fill_time(struct vmclock_snapshot *snap)
+{
+	const struct vmclock_page *page = &snap->page;
+	struct vmclock_time t;
+	struct vmclock_line line = {
+		.counter = le64_to_cpu(page->counter_value),
+		.time.sec = le64_to_cpu(page->time_sec),
+		.time.frac = le64_to_cpu(page->time_frac_sec),
+		.period = le64_to_cpu(page->counter_period_frac_sec),
+		.period_maxerror =
+			le64_to_cpu(page->counter_period_maxerror_rate_frac_sec),
+		.maxerror_ns = le64_to_cpu(page->time_maxerror_nanosec),
+		.shift = page->counter_period_shift,
+	};
+	u64 maxerror_ns;
+
+	if (!line_is_trusted(page, snap->page_size, snap->counter) ||
+	    !vmclock_math_time(&line, snap->counter, &t))
+		return;
+	maxerror_ns = vmclock_math_maxerror_ns(&line, snap->counter);
+	if (maxerror_ns == U64_MAX)
+		return;
+
+	snap->time_sec = t.sec;
+	snap->time_nsec = vmclock_math_nsec(t.frac);
+	snap->maxerror_ns = maxerror_ns;
+	snap->valid |= VMCLOCK_SNAPSHOT_TIME;
+}
+
+static int snapshot_take(struct vmclock_device *vd, struct vmclock_snapshot *snap)
+{
+	size_t len = min_t(size_t, vd->region_size, sizeof(snap->page));
+	struct vmclock_clocks clocks;
+	int ret, token;
+
+	token = srcu_read_lock(&vd->srcu);
+	ret = vmclock_is_gone(vd) ? -ENODEV :
+	      vmclock_page_read(vd, &snap->page, len, &clocks);
+	srcu_read_unlock(&vd->srcu, token);
+	if (ret)
+		return ret;
+	ret = vmclock_page_size(vd, &snap->page);
+	if (ret < 0)
+		return ret;
+	snap->page_size = ret;
+	memset((void *)&snap->page + ret, 0, sizeof(snap->page) - ret);
+
+	snap->before = clocks.before;
+	snap->after = clocks.after;
+	if (clocks.correlated)
+		snap->valid |= VMCLOCK_SNAPSHOT_CORRELATED;
+	if (clocks.counter_usable && vmclock_counter_is_ours(snap->page.counter_id)) {
+		snap->valid |= VMCLOCK_SNAPSHOT_COUNTER;
+		snap->counter = clocks.counter;
+		snapshot_fill_time(snap);
+	}
+	return 0;
+}
+
+static long snapshot_get(struct vmclock_device *vd, void __user *argp)
+{
+	struct vmclock_snapshot snap;
+	long room = arg_get(&snap, sizeof(snap), argp);
+	int err;
+
+	if (room < 0)
+		return room;
+	err = snapshot_take(vd, &snap);
+	if (err)
+		return err;
+	return arg_put(argp, room, &snap, sizeof(snap));
+}
+
+/**
+ * vmclock_ioctl() - dispatch a command
+ * @vd: the device
+ * @cmd: the command
+ * @arg: its argument
+ *
+ * Return: 0 or a negative errno, as in <linux/vmclock-dev.h>.
+ */
+long vmclock_ioctl(struct vmclock_device *vd, unsigned int cmd, void __user *arg)
+{
+	switch (cmd) {
+	case VMCLOCK_IOC_INFO:
+		return info_get(vd, arg);
+	case VMCLOCK_IOC_SNAPSHOT:
+		return snapshot_get(vd, arg);
+	default:
+		return -ENOTTY;
+	}
+}
