@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * libvmclk: time with an error bound, from a VMClock page.
+ *
+ * Functions return 0 or a negative errno value; they never set errno, print
+ * or abort. Except for vmclk_open() and vmclk_close() they allocate nothing,
+ * and on a handle that maps its page (a device node, or a memfd sealed against
+ * shrinking) they make no system call and take no lock. One handle may be
+ * shared by any number of threads; after vmclk_open() it does not change.
+ * All functions but vmclk_open() and vmclk_close() may be called from signal
+ * handlers.
+ *
+ * Numbers are in host byte order.
+ */
+#ifndef VMCLK_H
+#define VMCLK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * struct vmclk - an open page; opaque
+ */
+struct vmclk;
+
+/**
+ * struct vmclk_time - an instant of a time scale
+ * @sec: whole seconds since the scale's epoch
+ * @nsec: nanoseconds, 0 to 999999999
+ */
+struct vmclk_time {
+	int64_t sec;
+	uint32_t nsec;
+};
+
+/*
+ * Why a page gives no time, and which scale, status and counter it names. The
+ * values of the last three are the page's own (VMCLOCK_PAGE_* in
+ * <linux/vmclock-page.h>).
+ */
+enum vmclk_reason {
+	VMCLK_OK = 0,
+	VMCLK_NO_COUNTER,	/* markers only: the page offers no time */
+	VMCLK_WRONG_COUNTER,	/* a counter this machine cannot read or trust */
+	VMCLK_BAD_SCALE,	/* time_type is not UTC, TAI or monotonic */
+	VMCLK_BAD_STATUS,	/* neither SYNCHRONIZED nor FREERUNNING */
+	VMCLK_BAD_PERIOD,	/* tick length 0, or a shift above 127 */
+	VMCLK_NO_BOUND,		/* no worst-case error, or its growth unknown */
+	VMCLK_OUT_OF_RANGE,	/* time or bound does not fit */
+	VMCLK_FIELDS_ABSENT,	/* the page is too short to hold a time */
+};
+
+/**
+ * struct vmclk_snapshot - a consistent copy of a page, decoded
+ * @counter: counter read inside the same window; valid if @counter_valid
+ * @counter_valid: this machine has the counter the page names, and trusts it
+ * @size: bytes of the page that exist; what lies beyond is zero here
+ *
+ * The other fields are those of struct vmclock_page, which describes them.
+ */
+struct vmclk_snapshot {
+	uint64_t counter;
+	uint64_t disruption_marker;
+	uint64_t flags;
+	uint64_t counter_value;
+	uint64_t counter_period_frac_sec;
+	uint64_t counter_period_esterror_rate_frac_sec;
+	uint64_t counter_period_maxerror_rate_frac_sec;
+	uint64_t time_sec;
+	uint64_t time_frac_sec;
+	uint64_t time_esterror_nanosec;
+	uint64_t time_maxerror_nanosec;
+	uint64_t vm_generation_counter;
+	uint32_t size;
+	uint32_t seq_count;
+	uint16_t version;
+	int16_t tai_offset_sec;
+	uint8_t counter_id;
+	uint8_t time_type;
+	uint8_t clock_status;
+	uint8_t smear_hint;
+	uint8_t leap_indicator;
+	uint8_t counter_period_shift;
+	uint8_t counter_valid;
+};
+
+/* struct vmclk_stamp, @valid. */
+#define VMCLK_STAMP_TIME	(1U << 0)	/* @point, @earliest, @latest */
+#define VMCLK_STAMP_GENERATION	(1U << 1)	/* @vm_generation_counter */
+#define VMCLK_STAMP_TAI_OFFSET	(1U << 2)	/* @tai_offset_sec */
+
+/**
+ * struct vmclk_stamp - a moment: when it was, how sure that is, and in which
+ *	life of the clock and the machine
+ * @counter: the counter reading that is the moment
+ * @point: time of @counter on the page's line, rounded down to ns
+ * @earliest: no earlier than this, in the scale @time_type
+ * @latest: no later than this
+ * @disruption_marker: the page's; another value later means that the clock was
+ *	disrupted in between
+ * @vm_generation_counter: the page's; another value later means that the
+ *	machine was restored or cloned in between
+ * @valid: VMCLK_STAMP_*; fields whose bit is clear are zero
+ * @tai_offset_sec: UTC - TAI, seconds, at the page's reference point
+ * @time_type: VMCLOCK_PAGE_TIME_*
+ * @clock_status: VMCLOCK_PAGE_STATUS_*
+ * @reason: enum vmclk_reason; VMCLK_OK exactly if VMCLK_STAMP_TIME is valid
+ *
+ * All of it comes from one window of the page's sequence count.
+ */
+struct vmclk_stamp {
+	uint64_t counter;
+	struct vmclk_time point;
+	struct vmclk_time earliest;
+	struct vmclk_time latest;
+	uint64_t disruption_marker;
+	uint64_t vm_generation_counter;
+	uint32_t valid;
+	int16_t tai_offset_sec;
+	uint8_t time_type;
+	uint8_t clock_status;
+	uint8_t reason;
+};
+
+/**
+ * vmclk_open() - open a page
+ * @path: a device node, or a file that holds a page; NULL for the first of
+ *	/dev/vmclock and the in-tree driver's /dev/vmclock0
+ * @clk: where the handle goes
+ *
+ * A device node and a memfd sealed against shrinking are mapped. Any other
+ * file could be truncated under a mapping, so it is read by system calls.
+ *
+ * Context: allocates; not for signal handlers.
+ * Return: 0, or
+ * -ENOENT, -EACCES, ... - what open(2), fstat(2) or mmap(2) answered
+ * -EPROTO - not a page: bad magic, version 0, shorter than the specification
+ *	allows, or than its header claims
+ * -EPROTONOSUPPORT - a page of a version this library does not know
+ * -ENOMEM - no memory
+ */
+int vmclk_open(const char *path, struct vmclk **clk);
+
+/**
+ * vmclk_close() - give a handle back
+ * @clk: the handle, or NULL
+ *
+ * Context: no other thread may still use @clk. Not for signal handlers.
+ */
+void vmclk_close(struct vmclk *clk);
+
+/**
+ * vmclk_snapshot() - copy the page and read the counter in one window
+ * @clk: the handle
+ * @snap: where the copy goes; unchanged on error
+ *
+ * Return: 0, or
+ * -ETIMEDOUT - an update stayed in progress, or updates came without a pause,
+ *	for about a million tries (some tens of milliseconds)
+ * -EPROTO - the page lost its magic or version
+ * -EIO, ... - reading a file failed
+ */
+int vmclk_snapshot(const struct vmclk *clk, struct vmclk_snapshot *snap);
+
+/**
+ * vmclk_now() - the time, its bound, and what it is worth
+ * @clk: the handle
+ * @stamp: where the answer goes
+ *
+ * Return: 0 with @stamp complete; -ENODATA if the page gives no time that can
+ * be trusted: @stamp then has the markers, the status and the reason, and no
+ * time; or an error of vmclk_snapshot(), with @stamp unchanged.
+ */
+int vmclk_now(const struct vmclk *clk, struct vmclk_stamp *stamp);
+
+/**
+ * vmclk_convert() - the time of a counter reading taken earlier
+ * @clk: the handle
+ * @counter: reading of the counter that the page names
+ * @stamp: where the answer goes
+ *
+ * The present line is used. It is the caller's business to know that the clock
+ * was not disrupted since @counter was read.
+ *
+ * Return: as vmclk_now().
+ */
+int vmclk_convert(const struct vmclk *clk, uint64_t counter,
+		  struct vmclk_stamp *stamp);
+
+/**
+ * vmclk_stamp_at() - what a copied page says about a counter reading
+ * @snap: the copy
+ * @counter: reading of the counter that @snap names
+ * @stamp: where the answer goes
+ *
+ * Return: 0 or -ENODATA, as vmclk_now().
+ */
+int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
+		   struct vmclk_stamp *stamp);
+
+/**
+ * vmclk_path() - the path that was opened
+ * @clk: the handle
+ *
+ * Return: the path, valid as long as @clk.
+ */
+const char *vmclk_path(const struct vmclk *clk);
+
+/*
+ * Names of values, as the tools print them: "synchronized", "TAI", "x86 TSC".
+ * A value that is not known gives "invalid". vmclk_reason_str() explains a
+ * reason in a sentence.
+ */
+const char *vmclk_status_str(unsigned int clock_status);
+const char *vmclk_scale_str(unsigned int time_type);
+const char *vmclk_counter_str(unsigned int counter_id);
+const char *vmclk_leap_str(unsigned int leap_indicator);
+const char *vmclk_smear_str(unsigned int smear_hint);
+const char *vmclk_reason_str(unsigned int reason);
+
+/**
+ * vmclk_version() - the library's version
+ *
+ * Return: "MAJOR.MINOR.PATCH".
+ */
+const char *vmclk_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VMCLK_H */

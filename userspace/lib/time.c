@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * From a copied page to a time with a bound.
+ *
+ * A time comes out only when everything that makes it true is there: a counter
+ * this machine has and trusts, a status that vouches for the line, a valid
+ * scale and period, and a worst-case error whose growth is known.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+#include "vmclock_math.h"
+
+#define BOUND_FLAGS (VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
+		     VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID)
+
+static bool status_is_trusted(uint8_t status)
+{
+	return status == VMCLOCK_PAGE_STATUS_SYNCHRONIZED ||
+	       status == VMCLOCK_PAGE_STATUS_FREERUNNING;
+}
+
+/* Section 9: without the period's error the bound holds at C1 only. */
+static bool bound_is_known(const struct vmclk_snapshot *snap, uint64_t counter)
+{
+	if (counter == snap->counter_value)
+		return snap->flags & VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID;
+	return (snap->flags & BOUND_FLAGS) == BOUND_FLAGS;
+}
+
+/* The first reason for which the page gives no time at @counter, or VMCLK_OK. */
+static enum vmclk_reason judge(const struct vmclk_snapshot *snap, uint64_t counter)
+{
+	if (!VMCLOCK_PAGE_HAS(snap->size, time_maxerror_nanosec))
+		return VMCLK_FIELDS_ABSENT;
+	if (snap->counter_id == VMCLOCK_PAGE_COUNTER_NONE)
+		return VMCLK_NO_COUNTER;
+	if (!snap->counter_valid)
+		return VMCLK_WRONG_COUNTER;
+	if (!status_is_trusted(snap->clock_status))
+		return VMCLK_BAD_STATUS;
+	if (snap->time_type > VMCLOCK_PAGE_TIME_MONOTONIC)
+		return VMCLK_BAD_SCALE;
+	if (!snap->counter_period_frac_sec ||
+	    snap->counter_period_shift > VMCLOCK_MATH_SHIFT_MAX)
+		return VMCLK_BAD_PERIOD;
+	if (!bound_is_known(snap, counter))
+		return VMCLK_NO_BOUND;
+	return VMCLK_OK;
+}
+
+static struct vmclock_line line_of(const struct vmclk_snapshot *snap)
+{
+	return (struct vmclock_line){
+		.counter = snap->counter_value,
+		.time = { snap->time_sec, snap->time_frac_sec },
+		.period = snap->counter_period_frac_sec,
+		.period_maxerror = snap->counter_period_maxerror_rate_frac_sec,
+		.maxerror_ns = snap->time_maxerror_nanosec,
+		.shift = snap->counter_period_shift,
+	};
+}
+
+/*
+ * @point is rounded down to ns, so the line runs less than 1 ns above it: the
+ * upper edge gets that nanosecond.
+ */
+static void spread(struct vmclk_stamp *stamp, uint64_t maxerror_ns)
+{
+	int64_t sec = (int64_t)(maxerror_ns / VMCLOCK_NSEC_PER_SEC);
+	uint32_t nsec = maxerror_ns % VMCLOCK_NSEC_PER_SEC;
+	struct vmclk_time *early = &stamp->earliest, *late = &stamp->latest;
+
+	*early = *late = stamp->point;
+
+	early->sec -= sec;
+	if (early->nsec < nsec) {
+		early->nsec += VMCLOCK_NSEC_PER_SEC;
+		early->sec--;
+	}
+	early->nsec -= nsec;
+
+	late->sec += sec;
+	late->nsec += nsec + 1;
+	if (late->nsec >= VMCLOCK_NSEC_PER_SEC) {
+		late->nsec -= VMCLOCK_NSEC_PER_SEC;
+		late->sec++;
+	}
+}
+
+/* Times beyond this leave no room for any bound in 64 signed bits. */
+#define SEC_MAX (INT64_MAX - (int64_t)(UINT64_MAX / VMCLOCK_NSEC_PER_SEC) - 1)
+
+static enum vmclk_reason compute(const struct vmclk_snapshot *snap,
+				 uint64_t counter, struct vmclk_stamp *stamp)
+{
+	struct vmclock_line line = line_of(snap);
+	struct vmclock_time t;
+	uint64_t maxerror_ns;
+
+	if (!vmclock_math_time(&line, counter, &t) || t.sec > SEC_MAX)
+		return VMCLK_OUT_OF_RANGE;
+	maxerror_ns = vmclock_math_maxerror_ns(&line, counter);
+	if (maxerror_ns == UINT64_MAX)
+		return VMCLK_OUT_OF_RANGE;
+
+	stamp->point.sec = (int64_t)t.sec;
+	stamp->point.nsec = vmclock_math_nsec(t.frac);
+	spread(stamp, maxerror_ns);
+	return VMCLK_OK;
+}
+
+int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
+		   struct vmclk_stamp *stamp)
+{
+	memset(stamp, 0, sizeof(*stamp));
+	stamp->counter = counter;
+	stamp->disruption_marker = snap->disruption_marker;
+	stamp->time_type = snap->time_type;
+	stamp->clock_status = snap->clock_status;
+
+	if ((snap->flags & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT) &&
+	    VMCLOCK_PAGE_HAS(snap->size, vm_generation_counter)) {
+		stamp->vm_generation_counter = snap->vm_generation_counter;
+		stamp->valid |= VMCLK_STAMP_GENERATION;
+	}
+	if ((snap->flags & VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID) &&
+	    VMCLOCK_PAGE_HAS(snap->size, tai_offset_sec)) {
+		stamp->tai_offset_sec = snap->tai_offset_sec;
+		stamp->valid |= VMCLK_STAMP_TAI_OFFSET;
+	}
+
+	stamp->reason = judge(snap, counter);
+	if (stamp->reason == VMCLK_OK)
+		stamp->reason = compute(snap, counter, stamp);
+	if (stamp->reason != VMCLK_OK)
+		return -ENODATA;
+
+	stamp->valid |= VMCLK_STAMP_TIME;
+	return 0;
+}
+
+int vmclk_now(const struct vmclk *clk, struct vmclk_stamp *stamp)
+{
+	struct vmclk_snapshot snap;
+	int err = vmclk_snapshot(clk, &snap);
+
+	return err ? err : vmclk_stamp_at(&snap, snap.counter, stamp);
+}
+
+int vmclk_convert(const struct vmclk *clk, uint64_t counter,
+		  struct vmclk_stamp *stamp)
+{
+	struct vmclk_snapshot snap;
+	int err = vmclk_snapshot(clk, &snap);
+
+	return err ? err : vmclk_stamp_at(&snap, counter, stamp);
+}
