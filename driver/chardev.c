@@ -32,7 +32,7 @@ static loff_t chardev_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct vmclock_device *vd = file->private_data;
 
-	return fixed_size_llseek(file, offset, whence, vd->region_size);
+	return fixed_size_llseek(file, offset, whence, vmclock_readable(vd));
 }
 
 /* A consistent copy of everything up to @end, at most a page of it. */
@@ -59,7 +59,7 @@ static ssize_t chardev_read(struct file *file, char __user *to, size_t count,
 			    loff_t *pos)
 {
 	struct vmclock_device *vd = file->private_data;
-	size_t size = min_t(size_t, vd->region_size, PAGE_SIZE);
+	size_t size = vmclock_readable(vd);
 	void *buf;
 	ssize_t n;
 

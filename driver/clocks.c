@@ -63,18 +63,20 @@ static u64 read_counter(void)
 
 /*
  * The timekeeper's snapshot has no boot time: it is realtime less the offset
- * between the two, if no clock was set meanwhile. Return: false if one was.
+ * between the two, if no clock was set meanwhile. Return: false if one was, or
+ * if the timekeeper is suspended.
  */
 static bool read_system(struct vmclock_system_time *t, u64 *cycles)
 {
 	struct vmclock_system_snapshot snap, again;
 	ktime_t offset;
 
-	vmclock_system_snapshot(&snap);
+	if (!vmclock_system_snapshot(&snap))
+		return false;
 	offset = ktime_sub(ktime_mono_to_any(0, TK_OFFS_BOOT),
 			   ktime_mono_to_any(0, TK_OFFS_REAL));
-	vmclock_system_snapshot(&again);
-	if (again.clock_was_set_seq != snap.clock_was_set_seq)
+	if (!vmclock_system_snapshot(&again) ||
+	    again.clock_was_set_seq != snap.clock_was_set_seq)
 		return false;
 
 	t->realtime_ns = ktime_to_ns(snap.real);
@@ -93,7 +95,8 @@ static bool read_system(struct vmclock_system_time *t, u64 *cycles)
  * readings of our counter around it, then the system's time is the time at that
  * counter value, to within those readings.
  *
- * Return: true, or false if a clock was set in the middle: try again.
+ * Return: true, or false if the system's clocks gave no consistent set, since
+ * one was set in the middle: try again.
  */
 bool vmclock_clocks_read(struct vmclock_clocks *clocks)
 {

@@ -51,12 +51,15 @@ struct vmclock_system_snapshot {
 	unsigned int clock_was_set_seq;
 };
 
-static inline void vmclock_system_snapshot(struct vmclock_system_snapshot *s)
+/* Return: false if there is none now: the timekeeper is suspended. */
+static inline bool vmclock_system_snapshot(struct vmclock_system_snapshot *s)
 {
-	struct system_time_snapshot snap;
+	struct system_time_snapshot snap = { };
 
 #ifdef HAVE_SNAPSHOT_ID
 	ktime_get_snapshot_id(CLOCK_REALTIME, &snap);
+	if (!snap.valid)
+		return false;
 	s->cycles = snap.hw_csid ? snap.hw_cycles : snap.cycles;
 	s->real = snap.systime;
 	s->raw = snap.monoraw;
@@ -67,6 +70,7 @@ static inline void vmclock_system_snapshot(struct vmclock_system_snapshot *s)
 	s->raw = snap.raw;
 #endif
 	s->clock_was_set_seq = snap.clock_was_set_seq;
+	return true;
 }
 
 #endif /* VMCLOCK_COMPAT_H */

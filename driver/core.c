@@ -72,6 +72,17 @@ err_free:
 	return ERR_PTR(err);
 }
 
+/*
+ * Firmware that points into RAM in use would show it to every user. In a device
+ * tree the page may be a reserved part of RAM, and is declared as such.
+ */
+static bool is_system_ram(const struct vmclock_device *vd, const struct resource *res)
+{
+	return vd->bus == VMCLOCK_BUS_ACPI &&
+	       region_intersects(res->start, resource_size(res), IORESOURCE_SYSTEM_RAM,
+				 IORES_DESC_NONE) != REGION_DISJOINT;
+}
+
 static int map_page(struct vmclock_device *vd, struct platform_device *pdev)
 {
 	struct resource *res = platform_get_resource(pdev, IORESOURCE_MEM, 0);
@@ -88,8 +99,14 @@ static int map_page(struct vmclock_device *vd, struct platform_device *pdev)
 		return -ENODEV;
 	}
 
+	if (is_system_ram(vd, res)) {
+		dev_err(dev, "page refused: resource %pR is this system's own memory\n", res);
+		return -ENODEV;
+	}
+
+	/* Shared with the hypervisor, so not encrypted, here as in mapping.c. */
 	vd->phys = res->start;
-	vd->page = memremap(res->start, resource_size(res), MEMREMAP_WB);
+	vd->page = memremap(res->start, resource_size(res), MEMREMAP_WB | MEMREMAP_DEC);
 	if (!vd->page) {
 		dev_err(dev, "page refused: resource %pR can't be mapped write-back\n", res);
 		return -ENODEV;
@@ -195,7 +212,8 @@ static void unbind(struct platform_device *pdev)
 	ida_free(&indices, vd->index);
 
 	vmclock_mapping_bury(vd);
-	WRITE_ONCE(vd->gone, true);
+	/* Pairs with vmclock_is_gone(): who sees it sees the tombstone written. */
+	smp_store_release(&vd->gone, true);
 	synchronize_srcu(&vd->srcu);
 	vmclock_mapping_zap(vd);
 	memunmap(vd->page);

@@ -122,7 +122,9 @@ static void snapshot_fill_time(struct vmclock_snapshot *snap)
 	u64 maxerror_ns;
 
 	if (!line_is_trusted(page, snap->page_size, snap->counter) ||
-	    !vmclock_math_time(&line, snap->counter, &t))
+	    !vmclock_math_time(&line, snap->counter, &t) ||
+	    (page->time_type == VMCLOCK_PAGE_TIME_UTC &&
+	     vmclock_math_leap_is_near(page->leap_indicator, line.time.sec, t.sec)))
 		return;
 	maxerror_ns = vmclock_math_maxerror_ns(&line, snap->counter);
 	if (maxerror_ns == U64_MAX)
@@ -154,10 +156,10 @@ static int snapshot_take(struct vmclock_device *vd, struct vmclock_snapshot *sna
 
 	snap->before = clocks.before;
 	snap->after = clocks.after;
-	if (clocks.correlated)
-		snap->valid |= VMCLOCK_SNAPSHOT_CORRELATED;
 	if (clocks.counter_usable && vmclock_counter_is_ours(snap->page.counter_id)) {
 		snap->valid |= VMCLOCK_SNAPSHOT_COUNTER;
+		if (clocks.correlated)
+			snap->valid |= VMCLOCK_SNAPSHOT_CORRELATED;
 		snap->counter = clocks.counter;
 		snapshot_fill_time(snap);
 	}

@@ -97,7 +97,7 @@ void vmclock_mapping_bury(struct vmclock_device *vd)
 	t->version = cpu_to_le16(VMCLOCK_PAGE_VERSION);
 	t->counter_id = VMCLOCK_PAGE_COUNTER_NONE;
 	t->time_type = VMCLOCK_PAGE_TIME_TAI;
-	t->seq_count = cpu_to_le32(((seq + 1) & ~1U) + 0x80000000U);
+	t->seq_count = cpu_to_le32((seq & ~1U) + 0x80000000U);
 	do {
 		t->disruption_marker = cpu_to_le64(get_random_u64());
 	} while (t->disruption_marker == cpu_to_le64(marker));

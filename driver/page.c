@@ -30,7 +30,10 @@ struct patience {
 	ktime_t deadline;
 };
 
-/* Give the writer a chance. 0, -ETIMEDOUT, or -ERESTARTSYS for a signal. */
+/*
+ * Give the writer a chance. 0, -ETIMEDOUT, or -EINTR for a signal: a call that
+ * restarts would wait anew, and with signals in a row for ever.
+ */
 static int wait_for_writer(struct patience *p)
 {
 	if (p->tries++ < SPINS) {
@@ -44,7 +47,7 @@ static int wait_for_writer(struct patience *p)
 		return -ETIMEDOUT;
 
 	if (signal_pending(current))
-		return -ERESTARTSYS;
+		return -EINTR;
 	usleep_range(10, 50);
 	return 0;
 }
@@ -92,7 +95,7 @@ static bool try_read(struct vmclock_device *vd, void *buf, size_t len,
  * @clocks: if not NULL, filled with readings taken inside the same window
  *
  * Context: process context, may sleep.
- * Return: 0, -ETIMEDOUT if updates left no gap for 100 ms, or -ERESTARTSYS.
+ * Return: 0, -ETIMEDOUT if updates left no gap for 100 ms, or -EINTR.
  */
 int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
 		      struct vmclock_clocks *clocks)
@@ -173,7 +176,8 @@ static bool line_is_good(struct vmclock_device *vd, struct device *dev)
 				    min_t(u32, vd->region_size, sizeof(copy)), NULL);
 
 	if (err) {
-		dev_warn(dev, "the page's sequence count does not become even; readers will time out until it does\n");
+		dev_warn(dev, "no gap between updates of the page (error %d); readers will time out until there is one\n",
+			 err);
 		return true;
 	}
 	if (copy.counter_id != VMCLOCK_PAGE_COUNTER_NONE &&

@@ -84,10 +84,19 @@ struct vmclock_clocks {
 	struct vmclock_system_time after;
 };
 
-/* Inside a read section of @srcu: may the page be touched? */
+/*
+ * Inside a read section of @srcu: may the page not be touched any more? Pairs
+ * with the release in unbind(), core.c.
+ */
 static inline bool vmclock_is_gone(const struct vmclock_device *vd)
 {
-	return READ_ONCE(vd->gone);
+	return smp_load_acquire(&vd->gone);
+}
+
+/* How much of the region read() shows. */
+static inline size_t vmclock_readable(const struct vmclock_device *vd)
+{
+	return min_t(size_t, vd->region_size, PAGE_SIZE);
 }
 
 /* core.c */

@@ -122,6 +122,34 @@ static inline __u64 vmclock_math_duration_ns(vmclock_u128 duration)
 }
 
 /**
+ * vmclock_math_leap_is_near() - may a leap second lie between two UTC times?
+ * @leap_indicator: the page's, which refers to @from (section 6)
+ * @from: whole seconds of the line's reference point
+ * @to: whole seconds of the time on the line
+ *
+ * Leap seconds come at the end of a UTC day, and the line knows none. Which day
+ * of the month it is does not matter here: the answer is yes for each midnight
+ * of a month that ends in one.
+ *
+ * Return: 1 if @to can't be told from the line, else 0.
+ */
+static inline int vmclock_math_leap_is_near(__u8 leap_indicator, __u64 from, __u64 to)
+{
+	const __u64 day = 86400;
+
+	switch (leap_indicator) {
+	case 1:	/* inserted at the end of this month */
+		return to / day != from / day;
+	case 2:	/* removed: the last second of the day is already another one */
+		return (to + 1) / day != from / day;
+	case 3:	/* inside the inserted second, which has no number */
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/**
  * vmclock_math_maxerror_ns() - worst-case error at a counter reading (section 9)
  * @line: the line
  * @counter: the reading

@@ -6,6 +6,6 @@ void conftest(struct system_time_snapshot *snap);
 void conftest(struct system_time_snapshot *snap)
 {
 	ktime_get_snapshot_id(CLOCK_REALTIME, snap);
-	snap->systime = snap->monoraw;
+	snap->systime = snap->valid ? snap->monoraw : 0;
 	snap->cycles = snap->hw_csid ? snap->hw_cycles : 0;
 }

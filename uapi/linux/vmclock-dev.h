@@ -109,7 +109,8 @@ struct vmclock_system_time {
 #define VMCLOCK_SNAPSHOT_CORRELATED	(1U << 1)
 /*
  * @time_sec, @time_nsec and @maxerror_ns: only when the page's status vouches
- * for its line and the bound is known and fits.
+ * for its line, the bound is known and fits, and no leap second may lie between
+ * the line's reference point and a time in UTC.
  */
 #define VMCLOCK_SNAPSHOT_TIME		(1U << 2)
 
@@ -131,8 +132,8 @@ struct vmclock_system_time {
  *	seq_count. Grows as the page's structure does, therefore last.
  *
  * Waits while an update is in progress, at most 100 ms: then ETIMEDOUT. A
- * signal ends the wait with EINTR, or restarts the call. EPROTO: the page
- * has lost its magic or version.
+ * signal ends the wait: EINTR, also with SA_RESTART. EPROTO: the page has lost
+ * its magic, its version or its size.
  */
 struct vmclock_snapshot {
 	__u32 size;

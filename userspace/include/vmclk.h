@@ -2,13 +2,16 @@
 /*
  * libvmclk: time with an error bound, from a VMClock page.
  *
- * Functions return 0 or a negative errno value; they never set errno, print
- * or abort. Except for vmclk_open() and vmclk_close() they allocate nothing,
- * and on a handle that maps its page (a device node, or a memfd sealed against
- * shrinking) they make no system call and take no lock. One handle may be
- * shared by any number of threads; after vmclk_open() it does not change.
- * All functions but vmclk_open() and vmclk_close() may be called from signal
- * handlers.
+ * Functions return 0 or a negative errno value; they never print or abort.
+ * Except for vmclk_open() and vmclk_close() they allocate nothing, leave errno
+ * alone, may be called from signal handlers, and on a handle that maps its page
+ * (a device node, or a memfd sealed against shrinking) make no system call and
+ * take no lock. One handle may be shared by any number of threads; after
+ * vmclk_open() it does not change.
+ *
+ * That the kernel considers this machine's counter stable is found out by
+ * vmclk_open(). A kernel that changes its mind later is noticed by the next
+ * vmclk_open() only.
  *
  * Numbers are in host byte order.
  */
@@ -52,6 +55,7 @@ enum vmclk_reason {
 	VMCLK_NO_BOUND,		/* no worst-case error, or its growth unknown */
 	VMCLK_OUT_OF_RANGE,	/* time or bound does not fit */
 	VMCLK_FIELDS_ABSENT,	/* the page is too short to hold a time */
+	VMCLK_LEAP_SECOND,	/* UTC, and a leap second may lie in between */
 };
 
 /**
@@ -106,6 +110,8 @@ struct vmclk_snapshot {
  *	machine was restored or cloned in between
  * @valid: VMCLK_STAMP_*; fields whose bit is clear are zero
  * @tai_offset_sec: UTC - TAI, seconds, at the page's reference point
+ * @leap_indicator: VMCLOCK_PAGE_LEAP_*, at the page's reference point: with a
+ *	leap second announced, @tai_offset_sec may be out of date
  * @time_type: VMCLOCK_PAGE_TIME_*
  * @clock_status: VMCLOCK_PAGE_STATUS_*
  * @reason: enum vmclk_reason; VMCLK_OK exactly if VMCLK_STAMP_TIME is valid
@@ -123,6 +129,7 @@ struct vmclk_stamp {
 	int16_t tai_offset_sec;
 	uint8_t time_type;
 	uint8_t clock_status;
+	uint8_t leap_indicator;
 	uint8_t reason;
 };
 
@@ -161,7 +168,8 @@ void vmclk_close(struct vmclk *clk);
  * Return: 0, or
  * -ETIMEDOUT - an update stayed in progress, or updates came without a pause,
  *	for about a million tries (some tens of milliseconds)
- * -EPROTO - the page lost its magic or version
+ * -EPROTO, -EPROTONOSUPPORT - the page lost its magic, version or size
+ * -EINTR - a signal came; only on handles that do not map their page
  * -EIO, ... - reading a file failed
  */
 int vmclk_snapshot(const struct vmclk *clk, struct vmclk_snapshot *snap);

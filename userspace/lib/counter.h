@@ -49,6 +49,12 @@ static inline const void *counter_dependent(const void *p, uint64_t counter)
 	return (const void *)counter;
 }
 
+/* The counter has been read before anything that follows. */
+static inline void counter_barrier(void)
+{
+	__asm__ volatile("lfence" : : : "memory");
+}
+
 static inline void counter_relax(void)
 {
 	__builtin_ia32_pause();
@@ -74,6 +80,11 @@ static inline const void *counter_dependent(const void *p, uint64_t counter)
 	return (const void *)counter;
 }
 
+static inline void counter_barrier(void)
+{
+	__asm__ volatile("isb" : : : "memory");
+}
+
 static inline void counter_relax(void)
 {
 	__asm__ volatile("yield" : : : "memory");
@@ -94,6 +105,10 @@ static inline const void *counter_dependent(const void *p, uint64_t counter)
 {
 	(void)counter;
 	return p;
+}
+
+static inline void counter_barrier(void)
+{
 }
 
 static inline void counter_relax(void)

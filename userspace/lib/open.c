@@ -39,11 +39,14 @@ static bool may_be_mapped(int fd, const struct stat *st)
  */
 static int map_page(struct vmclk *clk, const struct stat *st)
 {
-	long len = sysconf(_SC_PAGESIZE);
+	size_t len = sysconf(_SC_PAGESIZE);
 	void *p;
 
 	if (!may_be_mapped(clk->fd, st))
 		return 0;
+	/* A memfd of huge pages is mapped, and unmapped, by those. */
+	if (S_ISREG(st->st_mode) && (size_t)st->st_blksize > len)
+		len = st->st_blksize;
 
 	p = mmap(NULL, len, PROT_READ, MAP_SHARED, clk->fd, 0);
 	if (p == MAP_FAILED)
@@ -54,7 +57,10 @@ static int map_page(struct vmclk *clk, const struct stat *st)
 	return 0;
 }
 
-/* Does the kernel list the counter among the clocks it would use? */
+/*
+ * Does the kernel list the counter among the clocks it would use? Where it
+ * can't be asked, the answer is no.
+ */
 static bool kernel_lists_counter(void)
 {
 	static const char path[] =
@@ -65,11 +71,11 @@ static bool kernel_lists_counter(void)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return true;
+		return false;
 	n = read(fd, list, sizeof(list) - 1);
 	close(fd);
 	if (n <= 0)
-		return true;
+		return false;
 
 	list[n] = '\0';
 	while ((name = strsep(&rest, " \n")))

@@ -90,18 +90,21 @@ int vmclk__read_mapped(const struct vmclock_page *page,
 	return -ETIMEDOUT;
 }
 
-/* All of @len bytes, or an error. A file that has become shorter is no page. */
+/*
+ * All of @len bytes, or an error. A file that has become shorter is no page.
+ * EINTR is not tried again: signals in a row must not make the wait endless.
+ */
 static int read_at(int fd, void *buf, size_t len, off_t offset)
 {
-	ssize_t n;
-
-	do {
-		n = pread(fd, buf, len, offset);
-	} while (n < 0 && errno == EINTR);
+	int saved = errno, err = 0;
+	ssize_t n = pread(fd, buf, len, offset);
 
 	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EPROTO;
+		err = -errno;
+	else if ((size_t)n != len)
+		err = -EPROTO;
+	errno = saved;
+	return err;
 }
 
 static int read_seq(int fd, uint32_t *seq)
@@ -156,6 +159,7 @@ int vmclk__read_file(int fd, struct vmclock_page *copy, uint64_t *counter)
 		if (err)
 			return err;
 		c = counter_read_ordered();
+		counter_barrier();
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);	/* R3, with write.c */
 
 		err = read_seq(fd, &again);

@@ -89,6 +89,7 @@ const char *vmclk_reason_str(unsigned int reason)
 		[VMCLK_BAD_PERIOD] = "the length of a tick is not valid",
 		[VMCLK_NO_BOUND] = "the worst-case error is not known",
 		[VMCLK_OUT_OF_RANGE] = "the time or its bound is out of range",
+		[VMCLK_LEAP_SECOND] = "a leap second may lie between the page's reference point and now",
 		[VMCLK_FIELDS_ABSENT] = "the page is too short to hold a time",
 	};
 

@@ -101,6 +101,9 @@ static enum vmclk_reason compute(const struct vmclk_snapshot *snap,
 
 	if (!vmclock_math_time(&line, counter, &t) || t.sec > SEC_MAX)
 		return VMCLK_OUT_OF_RANGE;
+	if (snap->time_type == VMCLOCK_PAGE_TIME_UTC &&
+	    vmclock_math_leap_is_near(snap->leap_indicator, snap->time_sec, t.sec))
+		return VMCLK_LEAP_SECOND;
 	maxerror_ns = vmclock_math_maxerror_ns(&line, counter);
 	if (maxerror_ns == UINT64_MAX)
 		return VMCLK_OUT_OF_RANGE;
@@ -119,6 +122,7 @@ int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 	stamp->disruption_marker = snap->disruption_marker;
 	stamp->time_type = snap->time_type;
 	stamp->clock_status = snap->clock_status;
+	stamp->leap_indicator = snap->leap_indicator;
 
 	if ((snap->flags & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT) &&
 	    VMCLOCK_PAGE_HAS(snap->size, vm_generation_counter)) {

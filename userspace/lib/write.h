@@ -68,7 +68,9 @@ void page_format(struct vmclock_page *page, uint32_t size);
  * @room: bytes of memory at @page
  * @found: what the page says, in host byte order; fields that do not exist are
  *	zero. Not sequence-checked: there is no other writer. May be used to
- *	continue from.
+ *	continue from, but if @writer->seq is odd then the writer before died in
+ *	the middle: each field is then either old or new, and only those that
+ *	mean something by themselves (the two markers) may be used.
  *
  * Changes nothing. An odd sequence number, left by a writer that died, stays
  * until the first update, which makes it even.
