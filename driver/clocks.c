@@ -46,17 +46,17 @@ bool vmclock_counter_is_ours(u8 counter_id)
 	return counter_id == COUNTER_ID;
 }
 
-/*
- * Ordered on both sides. Before: by the architecture's accessor. After: no load
- * that follows may be done before the counter is read, and virt_rmb() alone
- * would not see to that, as the counter is not memory. rmb() is LFENCE on x86;
- * on arm64 the accessor ends with a load that depends on the counter, which
- * rmb() orders like any other.
- */
+/* Ordered on both sides; before by the architecture's accessor. */
 static u64 read_counter(void)
 {
 	u64 counter = read_counter_raw();
 
+	/*
+	 * No load that follows may be done before the counter is read, and
+	 * virt_rmb() alone would not see to that, as the counter is no memory.
+	 * LFENCE on x86; on arm64 the accessor ends with a load that depends
+	 * on the counter, which this orders like any other. Pairs with nothing.
+	 */
 	rmb();
 	return counter;
 }

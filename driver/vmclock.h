@@ -84,12 +84,10 @@ struct vmclock_clocks {
 	struct vmclock_system_time after;
 };
 
-/*
- * Inside a read section of @srcu: may the page not be touched any more? Pairs
- * with the release in unbind(), core.c.
- */
+/* Inside a read section of @srcu: may the page not be touched any more? */
 static inline bool vmclock_is_gone(const struct vmclock_device *vd)
 {
+	/* Pairs with the release in unbind(), core.c. */
 	return smp_load_acquire(&vd->gone);
 }
 

@@ -25,9 +25,7 @@
 extern "C" {
 #endif
 
-/**
- * struct vmclk - an open page; opaque
- */
+/* An open page. */
 struct vmclk;
 
 /**
@@ -61,10 +59,31 @@ enum vmclk_reason {
 /**
  * struct vmclk_snapshot - a consistent copy of a page, decoded
  * @counter: counter read inside the same window; valid if @counter_valid
- * @counter_valid: this machine has the counter the page names, and trusts it
+ * @disruption_marker: changes when the clock was disrupted
+ * @flags: VMCLOCK_PAGE_FLAG_*
+ * @counter_value: C1, the counter at the instant T1
+ * @counter_period_frac_sec: P, length of a tick, 2^-(64 + shift) s
+ * @counter_period_esterror_rate_frac_sec: estimated error of P, +/-
+ * @counter_period_maxerror_rate_frac_sec: worst-case error of P, +/-
+ * @time_sec: T1, whole seconds since the epoch of @time_type
+ * @time_frac_sec: T1, the fraction, 2^-64 s
+ * @time_esterror_nanosec: estimated error of T1, +/- ns
+ * @time_maxerror_nanosec: worst-case error of T1, +/- ns
+ * @vm_generation_counter: changes when the machine was restored or cloned
  * @size: bytes of the page that exist; what lies beyond is zero here
+ * @seq_count: sequence number of the copy, even
+ * @version: the page's version
+ * @tai_offset_sec: UTC - TAI at T1, seconds
+ * @counter_id: VMCLOCK_PAGE_COUNTER_*
+ * @time_type: VMCLOCK_PAGE_TIME_*
+ * @clock_status: VMCLOCK_PAGE_STATUS_*
+ * @smear_hint: VMCLOCK_PAGE_SMEAR_*
+ * @leap_indicator: VMCLOCK_PAGE_LEAP_*
+ * @counter_period_shift: the shift of the period fields
+ * @counter_valid: this machine has the counter the page names, and trusts it
  *
- * The other fields are those of struct vmclock_page, which describes them.
+ * Which fields hold depends on @flags and @size: struct vmclock_page in
+ * <linux/vmclock-page.h> says how.
  */
 struct vmclk_snapshot {
 	uint64_t counter;
