@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "feeder.h"
+#include "log.h"
+
+#define CLOCKSOURCE_PATH \
+	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
+#define WARM_DELAY_NS	10000000ULL	/* between readings without a line */
+#define TRIES_MAX	500
+#define BURST_PER_SEC	1000		/* feeder_publish() takes 1/1000 s */
+
+static int open_target(struct feeder *f)
+{
+	const struct options *o = &f->options;
+	int err = o->file ? target_file_open(&f->target, o->file) :
+			    target_qemu_open(&f->target, o->qemu_pid);
+
+	if (err)
+		return err;
+	err = publish_attach(&f->pub, &f->target, &o->guest);
+	if (err) {
+		log_line(err == -EPROTONOSUPPORT ?
+			 "%s holds a VMClock page of another version; not touched" :
+			 "%s holds something that is no VMClock page; not touched",
+			 o->file ? o->file : "QEMU's memory");
+		target_close(&f->target);
+	}
+	return err;
+}
+
+static int check_counter(const struct options *o)
+{
+	if (!guest_counter_exists()) {
+		log_line("a page has no name for this processor's counter");
+		return -EOPNOTSUPP;
+	}
+	if (o->force_counter ||
+	    guest_counter_is_trusted(CLOCKSOURCE_PATH, "/proc/cpuinfo"))
+		return 0;
+	log_line("the counter: not the kernel's clocksource, and not known to be constant; --force-counter uses it all the same");
+	return -EOPNOTSUPP;
+}
+
+static int load_leaps(struct feeder *f)
+{
+	const struct options *o = &f->options;
+	int err = leap_list_load(o->leap_list, &f->leaps);
+
+	/* The default one is not always there, and not always needed. */
+	if (!err || (err == -ENOENT && !o->leap_list_given))
+		return 0;
+	log_line("%s: %s", o->leap_list,
+		 err == -EPROTO ? "not a leap-seconds.list" : strerror(-err));
+	return o->leap_list_given ? err : 0;
+}
+
+static int choose_scale(struct feeder *f)
+{
+	const struct options *o = &f->options;
+	struct source_reading reading;
+	int unused, err = source_kernel_read(&f->source, &reading);
+
+	if (err)
+		return log_error("reading the kernel's clock", err);
+	scale_init(&f->scale, &reading, &f->leaps, o->wants_utc,
+		   o->has_tai_offset ? &o->tai_offset_sec : NULL);
+	if (f->scale.origin == SCALE_UTC && !o->wants_utc)
+		log_line("warning: the page will carry UTC: the kernel does not know TAI - UTC, and %s %s; see --tai-offset",
+			 o->leap_list,
+			 leap_list_offset(&f->leaps, reading.realtime >> 64, &unused) == -ESTALE &&
+			 f->leaps.count ? "has expired" : "does not help");
+	return 0;
+}
+
+int feeder_start(struct feeder *f)
+{
+	struct calibrate_line found;
+	bool has_found, is_fresh;
+	int err;
+
+	f->source.assumed_ns = f->options.assumed_ns;
+	err = check_counter(&f->options);
+	if (!err)
+		err = load_leaps(f);
+	if (!err)
+		err = choose_scale(f);
+	if (!err)
+		err = open_target(f);
+	if (err)
+		return err;
+
+	calibrate_init(&f->cal, f->options.interval_ns, f->options.drift_ppb);
+	has_found = publish_found_line(&f->pub, &f->scale, &found);
+	if (has_found)
+		calibrate_adopt(&f->cal, &found);
+	/* A page that never had a line has nothing to be disrupted. */
+	is_fresh = f->pub.fields.counter_id == VMCLOCK_PAGE_COUNTER_NONE &&
+		   f->pub.fields.disruption_marker && !f->pub.was_torn;
+	f->needs_marker = !is_fresh;
+	publish_start(&f->pub, scale_time_type(&f->scale), has_found);
+	return 0;
+}
+
+static void log_start(const struct feeder *f)
+{
+	const struct options *o = &f->options;
+	char page[32], bound[64];
+	uint64_t khz = (calibrate_hz(&f->cal) + 500) / 1000;
+
+	snprintf(page, sizeof(page), "QEMU process %d", (int)o->qemu_pid);
+	snprintf(bound, sizeof(bound), "assumed to be within %llu ns",
+		 (unsigned long long)o->assumed_ns);
+	log_line("page of %s, counter at %llu.%03llu MHz, offset %lld, scale %s, bound %s, disruption marker %s",
+		 o->file ? o->file : page,
+		 (unsigned long long)khz / 1000, (unsigned long long)khz % 1000,
+		 (long long)o->guest.offset, scale_describe(&f->scale),
+		 o->assumed_ns ? bound : "from the kernel",
+		 f->needs_marker ? "new" : "kept");
+}
+
+static void log_state(struct feeder *f, enum feeder_state state)
+{
+	static const char *const text[] = {
+		[FEEDER_STARTING] = "starting",
+		[FEEDER_SYNCHRONIZED] = "synchronized",
+		[FEEDER_UNKNOWN] = "unknown: the kernel's clock is not synchronized, no bound is published",
+		[FEEDER_STEPPED] = "unreliable: the clock was set, measuring anew",
+	};
+
+	if (f->state == state)
+		return;
+	f->state = state;
+	log_line("status %s%s", text[state],
+		 f->options.assumed_ns ? " (assumed)" : "");
+}
+
+static void log_calibration(const struct feeder *f)
+{
+	const struct calibrate_line *line = &f->cal.line;
+
+	if (!f->options.verbose)
+		return;
+	log_line("time %llu.%09u, %llu Hz, slack %llu ticks, error %llu ns%s, rate limited %llu times",
+		 (unsigned long long)line->max.time.sec,
+		 vmclock_math_nsec(line->max.time.frac),
+		 (unsigned long long)calibrate_hz(&f->cal),
+		 (unsigned long long)f->cal.reading.slack,
+		 (unsigned long long)(line->bounded ? line->max.maxerror_ns : 0),
+		 !line->bounded ? " (none published)" :
+		 f->options.assumed_ns ? " (assumed)" : "",
+		 (unsigned long long)f->cal.clamped);
+}
+
+/* The reading in the guest's counter and the page's scale. */
+static void translate(struct feeder *f, const struct source_reading *from,
+		      struct calibrate_reading *to)
+{
+	const struct guest_counter *guest = &f->options.guest;
+	struct vmclock_time t;
+	vmclock_u128 expected;
+
+	*to = (struct calibrate_reading){
+		.counter = guest_counter_from_host(guest, from->counter),
+		.slack = guest_counter_ticks(guest, from->slack),
+		.bias = f->options.offset_error,
+		.bounded = from->bounded,
+		.maxerror_ns = from->maxerror_ns,
+		.esterror_ns = from->esterror_ns,
+	};
+	if (f->cal.has_line && vmclock_math_time(&f->cal.line.max, to->counter, &t)) {
+		expected = (vmclock_u128)t.sec << 64 | t.frac;
+		to->time = scale_time(&f->scale, from, &expected);
+	} else {
+		to->time = scale_time(&f->scale, from, NULL);
+	}
+}
+
+static int publish_line(struct feeder *f, const struct source_reading *reading)
+{
+	bool is_first = !f->has_published;
+	int err;
+
+	if (is_first && f->cal.is_adopted)
+		f->needs_marker = false;
+	if (f->needs_marker) {
+		err = publish_new_marker(&f->pub);
+		if (err)
+			return log_error("getrandom", err);
+	}
+	publish_calibrated(&f->pub, &f->cal, &f->scale,
+			   scale_leap_indicator(&f->scale, reading));
+	if (is_first)
+		log_start(f);
+	f->has_published = true;
+	f->needs_marker = false;
+	f->tries = 0;
+	log_state(f, f->cal.line.bounded ? FEEDER_SYNCHRONIZED : FEEDER_UNKNOWN);
+	log_calibration(f);
+	return 0;
+}
+
+static void step(struct feeder *f, const struct source_reading *reading)
+{
+	publish_unreliable(&f->pub);
+	log_state(f, FEEDER_STEPPED);
+	scale_restart(&f->scale, reading);
+	calibrate_init(&f->cal, f->options.interval_ns, f->options.drift_ppb);
+	f->needs_marker = true;
+}
+
+/* Somebody else wrote the page: most likely QEMU, which restored a machine. */
+static int check_ownership(const struct feeder *f)
+{
+	if (publish_is_ours(&f->pub))
+		return 0;
+	log_line("the page was written by somebody else: if the machine was restored, its counter has another offset now");
+	return -ESTALE;
+}
+
+int feeder_tick(struct feeder *f)
+{
+	struct source_reading reading;
+	struct calibrate_reading translated;
+	int err = check_ownership(f);
+
+	if (err)
+		return err;
+	if (f->tries++ == TRIES_MAX) {
+		log_line("the clock and the counter show no steady rate");
+		return -EIO;
+	}
+	err = source_kernel_read(&f->source, &reading);
+	if (err == -EAGAIN)
+		return 0;
+	if (err)
+		return log_error("reading the kernel's clock", err);
+
+	translate(f, &reading, &translated);
+	switch (calibrate_feed(&f->cal, &translated)) {
+	case CALIBRATE_READY:
+		return publish_line(f, &reading);
+	case CALIBRATE_STEP:
+		step(f, &reading);
+		return 0;
+	case CALIBRATE_BAD_RATE:
+		log_line("the counter's frequency, %llu Hz, is none; is --tsc-ratio right?",
+			 (unsigned long long)calibrate_hz(&f->cal));
+		return -EIO;
+	case CALIBRATE_WARMING:
+	case CALIBRATE_DROPPED:
+		break;
+	}
+	return 0;
+}
+
+uint64_t feeder_delay_ns(const struct feeder *f)
+{
+	return f->cal.has_line ? f->options.interval_ns : WARM_DELAY_NS;
+}
+
+static void wait_until(const struct guest_counter *guest, uint64_t from, uint64_t ticks)
+{
+	while (guest_counter_read(guest) - from < ticks)
+		counter_relax();
+}
+
+int feeder_publish(struct feeder *f)
+{
+	const struct guest_counter *guest = &f->options.guest;
+	uint64_t hz, pause, start, last;
+
+	if (!f->cal.has_line)
+		return 0;
+	hz = calibrate_hz(&f->cal);
+	pause = (vmclock_u128)hz * f->options.publish_us / 1000000;
+	start = guest_counter_read(guest);
+	do {
+		int err = check_ownership(f);
+
+		if (err)
+			return err;
+		last = guest_counter_read(guest);
+		publish_rebased(&f->pub, &f->cal.line, &f->scale);
+		wait_until(guest, last, pause);
+	} while (guest_counter_read(guest) - start < hz / BURST_PER_SEC);
+	return 0;
+}
+
+void feeder_stop(struct feeder *f)
+{
+	/* If somebody else wrote, what they wrote stays, but not its status. */
+	if (publish_is_ours(&f->pub) ||
+	    !publish_attach(&f->pub, &f->target, &f->options.guest))
+		publish_unreliable(&f->pub);
+	target_close(&f->target);
+}

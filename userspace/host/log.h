@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What vmclock-hostd tells its operator: lines on standard error.
+ */
+#ifndef HOST_LOG_H
+#define HOST_LOG_H
+
+/**
+ * log_line() - print "vmclock-hostd: <message>" and a newline to stderr
+ * @format: as for printf(), without a newline
+ */
+void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * log_error() - print "vmclock-hostd: <what>: <reason>"
+ * @what: the object the message is about
+ * @err: a negative errno value
+ *
+ * Return: @err, so that a caller can report and fail in one line.
+ */
+int log_error(const char *what, int err);
+
+#endif /* HOST_LOG_H */

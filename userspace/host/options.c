@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "options.h"
+
+#define MSEC	1000000ULL	/* ns */
+
+#define LEAP_LIST_DEFAULT	"/usr/share/zoneinfo/leap-seconds.list"
+
+/* What the NTP standard (RFC 5905) allows an oscillator: PHI, 15 ppm. */
+#define DRIFT_DEFAULT_PPB	15000
+
+enum {
+	OPT_QEMU_PID = 256, OPT_FILE, OPT_TSC_OFFSET, OPT_TSC_RATIO,
+	OPT_TSC_FRAC_BITS, OPT_TSC_OFFSET_ERROR, OPT_INTERVAL, OPT_DRIFT,
+	OPT_ASSUME, OPT_TIME_SCALE, OPT_TAI_OFFSET, OPT_LEAP_LIST,
+	OPT_PUBLISH_US, OPT_FORCE_COUNTER, OPT_VERBOSE, OPT_HELP, OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "qemu-pid", required_argument, NULL, OPT_QEMU_PID },
+	{ "file", required_argument, NULL, OPT_FILE },
+	{ "tsc-offset", required_argument, NULL, OPT_TSC_OFFSET },
+	{ "tsc-ratio", required_argument, NULL, OPT_TSC_RATIO },
+	{ "tsc-frac-bits", required_argument, NULL, OPT_TSC_FRAC_BITS },
+	{ "tsc-offset-error", required_argument, NULL, OPT_TSC_OFFSET_ERROR },
+	{ "interval", required_argument, NULL, OPT_INTERVAL },
+	{ "drift", required_argument, NULL, OPT_DRIFT },
+	{ "assume-synchronized", required_argument, NULL, OPT_ASSUME },
+	{ "time-scale", required_argument, NULL, OPT_TIME_SCALE },
+	{ "tai-offset", required_argument, NULL, OPT_TAI_OFFSET },
+	{ "leap-seconds-list", required_argument, NULL, OPT_LEAP_LIST },
+	{ "publish-us", required_argument, NULL, OPT_PUBLISH_US },
+	{ "force-counter", no_argument, NULL, OPT_FORCE_COUNTER },
+	{ "verbose", no_argument, NULL, OPT_VERBOSE },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ 0 }
+};
+
+static const char help[] =
+"Usage: vmclock-hostd (--qemu-pid=PID | --file=PATH) [OPTION]...\n"
+"Keeps a VMClock page up to date with the host's time.\n"
+"\n"
+"The page:\n"
+"  --qemu-pid=PID            of this QEMU, started with -device vmclock and\n"
+"                            -machine ...,aux-ram-share=on\n"
+"  --file=PATH               in this file; made if there is none\n"
+"The guest's counter:\n"
+"  --tsc-offset=TICKS        guest = host * ratio / 2^frac-bits + offset, modulo\n"
+"  --tsc-ratio=RATIO         2^64; without them the guest sees the host's\n"
+"  --tsc-frac-bits=BITS      counter. BITS: 48 (default, Intel) or 32 (AMD)\n"
+"  --tsc-offset-error=TICKS  how far the offset may be off; widens the bound\n"
+"The time:\n"
+"  --assume-synchronized=BOUND\n"
+"                            take the host's clock to be within BOUND (such as\n"
+"                            100us; ns, us, ms, s) of the truth, whatever the\n"
+"                            kernel says\n"
+"  --drift=PPM               how far the counter's rate may wander from what is\n"
+"                            measured (default 15, as in RFC 5905)\n"
+"  --time-scale=tai|utc      utc: publish UTC. tai (default): publish TAI if its\n"
+"                            offset is known, else UTC\n"
+"  --tai-offset=SECONDS      UTC - TAI (-37 since 2017), instead of asking the\n"
+"                            kernel and the leap second list\n"
+"  --leap-seconds-list=FILE  default " LEAP_LIST_DEFAULT "\n"
+"  --force-counter           use a counter the kernel does not trust\n"
+"The updates:\n"
+"  --interval=TIME           between calibrations: 10ms to 60s, default 1s\n"
+"  --publish-us=N            move the line's reference point to the present\n"
+"                            every N microseconds, busy waiting; 0: no pause\n"
+"  --verbose                 log each calibration\n"
+"  --help, --version\n"
+"\n"
+"Exit status: 0 stopped by a signal or the machine ended, 1 the clock failed,\n"
+"2 usage or system error. Whenever it stops, the page says UNRELIABLE.\n";
+
+/* A whole number, decimal or 0x; no sign, no blanks, nothing behind it. */
+static bool parse_u64(const char *text, uint64_t max, uint64_t *value)
+{
+	bool is_hex = !strncasecmp(text, "0x", 2);
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]) ||
+	    (is_hex && !isxdigit((unsigned char)text[2])))
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, is_hex ? 16 : 10);
+	return !errno && !*end && *value <= max;
+}
+
+/* The same with a minus, modulo 2^64. */
+static bool parse_offset(const char *text, uint64_t *value)
+{
+	bool is_negative = *text == '-';
+
+	if (!parse_u64(text + is_negative, is_negative ? 1ULL << 63 : UINT64_MAX, value))
+		return false;
+	if (is_negative)
+		*value = -*value;
+	return true;
+}
+
+bool options_parse_duration(const char *text, uint64_t *ns)
+{
+	static const struct unit { const char *name; uint64_t ns; } units[] = {
+		{ "ns", 1 }, { "us", 1000 }, { "ms", MSEC }, { "s", 1000 * MSEC }, { 0 }
+	};
+	size_t digits = strspn(text, "0123456789");
+	const struct unit *unit;
+	char number[24] = "";
+
+	if (!digits || digits >= sizeof(number))
+		return false;
+	memcpy(number, text, digits);
+	for (unit = units; unit->name; unit++)
+		if (!strcmp(text + digits, unit->name))
+			return parse_u64(number, UINT64_MAX, ns) &&
+			       !__builtin_mul_overflow(*ns, unit->ns, ns);
+	return false;
+}
+
+static bool parse_duration_in(const char *text, uint64_t min, uint64_t max, uint64_t *ns)
+{
+	return options_parse_duration(text, ns) && *ns >= min && *ns <= max;
+}
+
+static bool parse_time_scale(const char *text, bool *wants_utc)
+{
+	*wants_utc = !strcmp(text, "utc");
+	return *wants_utc || !strcmp(text, "tai");
+}
+
+static bool parse_tai_offset(const char *text, struct options *o)
+{
+	uint64_t value;
+
+	/* UTC has been behind TAI since there is UTC: never positive. */
+	if (*text != '-' || !parse_u64(text + 1, 1000, &value))
+		return false;
+	o->has_tai_offset = true;
+	o->tai_offset_sec = -(int)value;
+	return true;
+}
+
+/* The options that say which page and which counter. */
+static bool parse_target(struct options *o, int opt, const char *arg)
+{
+	uint64_t value = 0;
+	bool ok;
+
+	switch (opt) {
+	case OPT_QEMU_PID:
+		ok = parse_u64(arg, INT_MAX, &value) && value;
+		o->qemu_pid = value;
+		return ok;
+	case OPT_FILE:
+		o->file = arg;
+		return *arg;
+	case OPT_TSC_OFFSET:
+		return parse_offset(arg, &o->guest.offset);
+	case OPT_TSC_RATIO:
+		return parse_u64(arg, UINT64_MAX, &o->guest.ratio) && o->guest.ratio;
+	case OPT_TSC_FRAC_BITS:
+		ok = parse_u64(arg, 63, &value);
+		o->guest.frac_bits = value;
+		return ok;
+	case OPT_TSC_OFFSET_ERROR:
+		/* Hours of it: more is no measurement. */
+		return parse_u64(arg, 1ULL << 44, &o->offset_error);
+	}
+	return false;
+}
+
+/* The others. */
+static bool parse_time_option(struct options *o, int opt, const char *arg)
+{
+	uint64_t value = 0;
+	bool ok;
+
+	switch (opt) {
+	case OPT_INTERVAL:
+		return parse_duration_in(arg, 10 * MSEC, 60000 * MSEC, &o->interval_ns);
+	case OPT_DRIFT:
+		ok = parse_u64(arg, 1000, &value);
+		o->drift_ppb = value * 1000;
+		return ok;
+	case OPT_ASSUME:
+		return parse_duration_in(arg, 1, 3600000 * MSEC, &o->assumed_ns);
+	case OPT_TIME_SCALE:
+		return parse_time_scale(arg, &o->wants_utc);
+	case OPT_TAI_OFFSET:
+		return parse_tai_offset(arg, o);
+	case OPT_LEAP_LIST:
+		o->leap_list = arg;
+		o->leap_list_given = true;
+		return *arg;
+	case OPT_PUBLISH_US:
+		ok = parse_u64(arg, 100000, &value);
+		o->publishes = true;
+		o->publish_us = value;
+		return ok;
+	case OPT_FORCE_COUNTER:
+		o->force_counter = true;
+		return true;
+	case OPT_VERBOSE:
+		o->verbose = true;
+		return true;
+	}
+	return parse_target(o, opt, arg);
+}
+
+static enum options_result complain(const char *what)
+{
+	log_line("%s; see vmclock-hostd --help", what);
+	return OPTIONS_BAD;
+}
+
+/* What must hold between options. */
+static enum options_result check(struct options *o)
+{
+	if (!o->file == !o->qemu_pid)
+		return complain("give one of --qemu-pid and --file");
+	if (o->wants_utc && o->has_tai_offset)
+		return complain("--tai-offset is for a TAI page");
+	if (!o->guest.ratio)
+		o->guest.ratio = 1ULL << o->guest.frac_bits;
+	return OPTIONS_RUN;
+}
+
+enum options_result options_parse(struct options *o, int argc, char **argv)
+{
+	int opt, index;
+
+	*o = (struct options){
+		.guest.frac_bits = 48,
+		.interval_ns = 1000 * MSEC,
+		.drift_ppb = DRIFT_DEFAULT_PPB,
+		.leap_list = LEAP_LIST_DEFAULT,
+	};
+	optind = 0;	/* getopt starts afresh */
+	while ((opt = getopt_long(argc, argv, "", long_options, &index)) != -1) {
+		if (opt == '?')
+			return complain("bad usage");
+		if (opt == OPT_HELP || opt == OPT_VERSION) {
+			fputs(opt == OPT_HELP ? help : "vmclock-hostd " VMCLK_VERSION "\n",
+			      stdout);
+			return OPTIONS_DONE;
+		}
+		if (!parse_time_option(o, opt, optarg)) {
+			log_line("--%s=%s: not a valid value; see vmclock-hostd --help",
+				 long_options[index].name, optarg);
+			return OPTIONS_BAD;
+		}
+	}
+	if (optind < argc)
+		return complain("options only, please");
+	return check(o);
+}

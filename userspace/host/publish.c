@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <endian.h>
+#include <errno.h>
+#include <sys/random.h>
+
+#include "publish.h"
+
+/* What depends on the line. */
+#define LINE_FLAGS (VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID |	\
+		    VMCLOCK_PAGE_FLAG_PERIOD_ESTERROR_VALID |	\
+		    VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID |	\
+		    VMCLOCK_PAGE_FLAG_TIME_ESTERROR_VALID |	\
+		    VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID |	\
+		    VMCLOCK_PAGE_FLAG_TIME_MONOTONIC)
+#define ERROR_FLAGS (VMCLOCK_PAGE_FLAG_PERIOD_ESTERROR_VALID |	\
+		     VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID |	\
+		     VMCLOCK_PAGE_FLAG_TIME_ESTERROR_VALID |	\
+		     VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID)
+#define BOUND_FLAGS (VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID |	\
+		     VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID)
+/*
+ * The generation counter belongs to the hypervisor. Nothing else is kept: we
+ * can't notify, and we know of no coming disruption.
+ */
+#define KEPT_FLAGS VMCLOCK_PAGE_FLAG_GENERATION_PRESENT
+
+/* Seconds above this are no time, and keep sums in range. */
+#define SEC_MAX	(1ULL << 62)
+
+int publish_attach(struct publish *pub, const struct target *target,
+		   const struct guest_counter *guest)
+{
+	pub->guest = guest;
+	pub->was_torn = le32toh(target->page->seq_count) & 1;
+	return page_attach(&pub->writer, target->page, target->len, &pub->fields);
+}
+
+bool publish_found_line(const struct publish *pub, const struct scale *scale,
+			struct calibrate_line *line)
+{
+	const struct page_fields *f = &pub->fields;
+
+	*line = (struct calibrate_line){
+		.max = {
+			.counter = f->counter_value,
+			.time = { f->time_sec, f->time_frac_sec },
+			.period = f->counter_period_frac_sec,
+			.period_maxerror = f->counter_period_maxerror_rate_frac_sec,
+			.maxerror_ns = f->time_maxerror_nanosec,
+			.shift = f->counter_period_shift,
+		},
+		.bounded = (f->flags & BOUND_FLAGS) == BOUND_FLAGS,
+	};
+	if (scale->origin == SCALE_UTC)
+		line->max.time.sec += scale->base;
+	return !pub->was_torn && f->counter_id == COUNTER_ID &&
+	       f->time_type == scale_time_type(scale) && f->counter_period_frac_sec &&
+	       f->counter_period_shift <= VMCLOCK_MATH_SHIFT_MAX &&
+	       f->time_sec && f->time_sec < SEC_MAX;
+}
+
+void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
+{
+	if (!keep_line)
+		pub->fields = (struct page_fields){
+			.disruption_marker = pub->fields.disruption_marker,
+			.vm_generation_counter = pub->fields.vm_generation_counter,
+			.flags = pub->fields.flags & KEPT_FLAGS,
+		};
+	pub->fields.flags &= KEPT_FLAGS | LINE_FLAGS;
+	pub->fields.counter_id = COUNTER_ID;
+	pub->fields.time_type = time_type;
+	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
+	page_begin(&pub->writer);
+	page_commit(&pub->writer, &pub->fields);
+}
+
+static void fill_line(struct page_fields *f, const struct calibrate_line *at,
+		      const struct scale *scale)
+{
+	bool tai_is_known = scale_tai_offset(scale, &f->tai_offset_sec);
+
+	f->flags = (f->flags & KEPT_FLAGS) | VMCLOCK_PAGE_FLAG_TIME_MONOTONIC |
+		   (tai_is_known ? VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID : 0) |
+		   (at->bounded ? ERROR_FLAGS : 0);
+	f->clock_status = at->bounded ? VMCLOCK_PAGE_STATUS_SYNCHRONIZED :
+					VMCLOCK_PAGE_STATUS_UNKNOWN;
+	f->counter_value = at->max.counter;
+	f->counter_period_shift = at->max.shift;
+	f->counter_period_frac_sec = at->max.period;
+	f->time_sec = scale_page_seconds(scale, at->max.time.sec);
+	f->time_frac_sec = at->max.time.frac;
+	/* What the flags do not offer is zero. */
+	f->counter_period_esterror_rate_frac_sec = at->bounded ? at->est_rate : 0;
+	f->counter_period_maxerror_rate_frac_sec =
+		at->bounded ? at->max.period_maxerror : 0;
+	f->time_esterror_nanosec = at->bounded ? at->est_ns : 0;
+	f->time_maxerror_nanosec = at->bounded ? at->max.maxerror_ns : 0;
+}
+
+/* The page is open. */
+static void commit_line(struct publish *pub, const struct calibrate_line *line,
+			const struct scale *scale, uint64_t counter)
+{
+	struct calibrate_line at;
+
+	if (calibrate_rebase(line, counter, &at)) {
+		calibrate_normalise(&at);
+		fill_line(&pub->fields, &at, scale);
+	}
+	page_commit(&pub->writer, &pub->fields);
+}
+
+bool publish_calibrated(struct publish *pub, struct calibrate *cal,
+			const struct scale *scale, uint8_t leap_indicator)
+{
+	uint64_t counter;
+	bool in_time;
+
+	page_begin(&pub->writer);
+	counter = guest_counter_read(pub->guest);
+	in_time = calibrate_cross(cal, counter);
+	if (in_time)
+		pub->fields.leap_indicator = leap_indicator;
+	commit_line(pub, &cal->line, scale, counter);
+	return in_time;
+}
+
+void publish_rebased(struct publish *pub, const struct calibrate_line *line,
+		     const struct scale *scale)
+{
+	page_begin(&pub->writer);
+	commit_line(pub, line, scale, guest_counter_read(pub->guest));
+}
+
+void publish_unreliable(struct publish *pub)
+{
+	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
+	/* The line that comes next may start earlier. */
+	pub->fields.flags &= ~VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
+	page_begin(&pub->writer);
+	page_commit(&pub->writer, &pub->fields);
+}
+
+int publish_new_marker(struct publish *pub)
+{
+	uint64_t marker = 0, old = pub->fields.disruption_marker;
+
+	while (!marker || marker == old)
+		if (getrandom(&marker, sizeof(marker), 0) != sizeof(marker))
+			return -errno;
+	pub->fields.disruption_marker = marker;
+	return 0;
+}
+
+bool publish_is_ours(const struct publish *pub)
+{
+	return __atomic_load_n(&pub->writer.page->seq_count, __ATOMIC_RELAXED) ==
+	       htole32(pub->writer.seq);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What goes into the page, and when.
+ *
+ * Every update that carries a line opens the page, then reads the guest's
+ * counter, and makes that reading the line's reference point. This is what
+ * entitles the page to say TIME_MONOTONIC. Whoever reads the counter before
+ * the update has used the old line at a counter no later than this reading
+ * (see page_begin()), whoever reads after it uses the new line at a later one;
+ * and at the reading itself both lines give the same time.
+ */
+#ifndef HOST_PUBLISH_H
+#define HOST_PUBLISH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../lib/write.h"
+#include "calibrate.h"
+#include "guest-counter.h"
+#include "scale.h"
+#include "target.h"
+
+/**
+ * struct publish - a page and what was last published there
+ * @writer: the page
+ * @fields: what it says
+ * @guest: the counter it is for
+ * @was_torn: an earlier writer died in an update; what it left is not used
+ */
+struct publish {
+	struct page_writer writer;
+	struct page_fields fields;
+	const struct guest_counter *guest;
+	bool was_torn;
+};
+
+/**
+ * publish_attach() - take over a page
+ * @pub: initialised here; changes nothing on the page
+ * @target: the page
+ * @guest: the counter
+ *
+ * Return: 0, or what page_attach() gave.
+ */
+int publish_attach(struct publish *pub, const struct target *target,
+		   const struct guest_counter *guest);
+
+/**
+ * publish_found_line() - the line that was on the page
+ * @pub: after publish_attach()
+ * @scale: the scale in use; a line in another scale is none
+ * @line: the line, in the scale of calibration
+ *
+ * Return: true if there is one that could be continued.
+ */
+bool publish_found_line(const struct publish *pub, const struct scale *scale,
+			struct calibrate_line *line);
+
+/**
+ * publish_start() - announce that time is coming: status INITIALIZING
+ * @pub: the page
+ * @time_type: the scale that will be used
+ * @keep_line: leave the line that was found
+ */
+void publish_start(struct publish *pub, uint8_t time_type, bool keep_line);
+
+/**
+ * publish_calibrated() - pass to the line that calibration has planned
+ * @pub: the page
+ * @cal: calibration, after CALIBRATE_READY
+ * @scale: the scale
+ * @leap_indicator: VMCLOCK_PAGE_LEAP_*
+ *
+ * Return: true if it was published; false if it came too late after its
+ * reading: then the line before it was re-based.
+ */
+bool publish_calibrated(struct publish *pub, struct calibrate *cal,
+			const struct scale *scale, uint8_t leap_indicator);
+
+/**
+ * publish_rebased() - the same line at the present counter
+ * @pub: the page
+ * @line: the line that publish_calibrated() published
+ * @scale: the scale
+ */
+void publish_rebased(struct publish *pub, const struct calibrate_line *line,
+		     const struct scale *scale);
+
+/**
+ * publish_unreliable() - say that the page must not be believed
+ * @pub: the page; its line stays
+ */
+void publish_unreliable(struct publish *pub);
+
+/**
+ * publish_new_marker() - choose a disruption marker for the next update
+ * @pub: the page
+ *
+ * The marker is random: one that counts on could repeat after the machine was
+ * restored from an older state.
+ *
+ * Return: 0, or what getrandom(2) answered.
+ */
+int publish_new_marker(struct publish *pub);
+
+/**
+ * publish_is_ours() - is the page as we left it?
+ * @pub: the page
+ *
+ * Return: false if somebody else has written: QEMU does when it restores a
+ * machine.
+ */
+bool publish_is_ours(const struct publish *pub);
+
+#endif /* HOST_PUBLISH_H */

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where time comes from: the clock of the host's kernel, as the host's NTP or
+ * PTP daemon disciplines it.
+ */
+#ifndef HOST_SOURCE_KERNEL_H
+#define HOST_SOURCE_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmclock_math.h"
+
+/**
+ * struct source_kernel - the kernel's clock as a source; zero except for
+ * @assumed_ns before the first reading
+ * @assumed_ns: the operator's word: the clock is within so many ns of the
+ *	truth, whatever the kernel says; 0: believe the kernel
+ * @adjtime_until: CLOCK_MONOTONIC second until which the last piece of an
+ *	adjtime() may still be under way
+ */
+struct source_kernel {
+	uint64_t assumed_ns;
+	int64_t adjtime_until;
+};
+
+/**
+ * struct source_reading - one reading
+ * @counter: the host's counter
+ * @slack: ticks: @time belongs to a counter reading no further than this from
+ *	@counter
+ * @realtime: the estimate of UTC at @counter: CLOCK_REALTIME and what the
+ *	kernel has yet to add to it, 2^-64 s since 1970, POSIX count
+ * @bounded: the clock is synchronized, or said to be
+ * @maxerror_ns: if @bounded: UTC is no further than this from @realtime,
+ *	@slack not included
+ * @esterror_ns: if @bounded: the same as an estimate
+ * @kernel_tai: TAI - UTC by the kernel; below SOURCE_TAI_MIN nobody told it
+ * @leap_indicator: VMCLOCK_PAGE_LEAP_* by the kernel's leap second state;
+ *	NONE, PRE_* (in the last day of a month), POS or POST_*
+ */
+struct source_reading {
+	uint64_t counter;
+	uint64_t slack;
+	vmclock_u128 realtime;
+	bool bounded;
+	uint64_t maxerror_ns;
+	uint64_t esterror_ns;
+	int kernel_tai;
+	uint8_t leap_indicator;
+};
+
+/*
+ * The kernel counts leap seconds in its TAI offset, starting at 0 when nobody
+ * tells it the offset. UTC began 10 s behind TAI.
+ */
+#define SOURCE_TAI_MIN	10
+
+/**
+ * source_kernel_read() - take a reading
+ * @source: the source
+ * @reading: the result
+ *
+ * Return: 0, -EAGAIN if the clock was being changed all the time (try later),
+ * -ERANGE if it stands before 1970, or what adjtimex(2) or clock_gettime(2)
+ * answered.
+ */
+int source_kernel_read(struct source_kernel *source, struct source_reading *reading);
+
+/* The parts that need no system call; for source_kernel_read() and tests. */
+struct timex;
+
+/**
+ * source_slew_ns() - what the kernel's PLL has still to add to CLOCK_REALTIME
+ * @tx: adjtimex()'s answer
+ * @error_ns: the error of the result, ns, +/-
+ *
+ * Return: ns.
+ */
+int64_t source_slew_ns(const struct timex *tx, uint64_t *error_ns);
+
+/**
+ * source_leap_indicator() - the kernel's leap second state in the page's terms
+ * @state: adjtimex()'s return value
+ * @status: STA_*
+ * @utc: POSIX time
+ *
+ * Return: VMCLOCK_PAGE_LEAP_*.
+ */
+uint8_t source_leap_indicator(int state, int status, int64_t utc);
+
+#endif /* HOST_SOURCE_KERNEL_H */

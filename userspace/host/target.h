@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where a page lives.
+ */
+#ifndef HOST_TARGET_H
+#define HOST_TARGET_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <linux/vmclock-page.h>
+
+/* A page's region: what QEMU offers, and what a file is made with. */
+#define TARGET_SIZE	4096
+
+/**
+ * struct target - a mapped page that nobody else writes
+ * @fd: the file behind it; holds the lock
+ * @pidfd: becomes readable when the machine ends, or -1
+ * @page: the shared memory
+ * @len: bytes mapped
+ */
+struct target {
+	int fd;
+	int pidfd;
+	struct vmclock_page *page;
+	size_t len;
+};
+
+/**
+ * target_qemu_open() - the page of a running QEMU's vmclock device
+ * @target: filled in
+ * @pid: the process
+ *
+ * Return: 0, or a negative errno value; the reason has been logged.
+ */
+int target_qemu_open(struct target *target, pid_t pid);
+
+/**
+ * target_file_open() - a page in a file
+ * @target: filled in
+ * @path: the file. Made if there is none, formatted if it is empty, refused
+ *	untouched if it holds something that is no page.
+ *
+ * Return: 0, or a negative errno value; the reason has been logged.
+ */
+int target_file_open(struct target *target, const char *path);
+
+/**
+ * target_lock() - keep other writers away; for the two above
+ * @fd: the open file
+ * @name: for messages
+ *
+ * Return: 0, or a negative errno value; the reason has been logged.
+ */
+int target_lock(int fd, const char *name);
+
+/**
+ * target_map() - map the open file; for the two above
+ * @target: @fd is set; @page and @len are filled in
+ * @name: for messages
+ *
+ * Return: 0, or a negative errno value; the reason has been logged.
+ */
+int target_map(struct target *target, const char *name);
+
+/**
+ * target_close() - give everything back
+ * @target: the target, opened
+ */
+void target_close(struct target *target);
+
+#endif /* HOST_TARGET_H */

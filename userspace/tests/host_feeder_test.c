@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From a kernel's clock to a page in a file, with a kernel that does as told.
+ * Its clock goes on by a nanosecond with each tick of the real counter.
+ */
+#include <endian.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "feeder.h"
+#include "host_fake_kernel.h"
+#include "tap.h"
+
+#define NO_TIME_FLAGS	(VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID | \
+			 VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
+			 VMCLOCK_PAGE_FLAG_PERIOD_ESTERROR_VALID | \
+			 VMCLOCK_PAGE_FLAG_TIME_ESTERROR_VALID)
+
+/* A file that goes with the test, and how a reader sees the page in it. */
+static struct {
+	char path[32];
+	struct vmclock_page *page;
+} file;
+
+static void file_new(const struct vmclock_page *content)
+{
+	int fd;
+
+	strcpy(file.path, "/tmp/vmclock-feeder-XXXXXX");
+	fd = mkstemp(file.path);
+	ok(fd >= 0 && !ftruncate(fd, content ? TARGET_SIZE : 0));
+	if (content)
+		is_int(pwrite(fd, content, sizeof(*content), 0), sizeof(*content));
+	close(fd);
+	file.page = NULL;
+}
+
+static void file_end(void)
+{
+	if (file.page)
+		munmap(file.page, TARGET_SIZE);
+	unlink(file.path);
+}
+
+static void file_map(void)
+{
+	int fd = open(file.path, O_RDONLY);
+
+	file.page = mmap(NULL, TARGET_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+}
+
+/* The page, decoded by the function writers use. */
+static struct page_fields fields(void)
+{
+	struct page_fields f = { 0 };
+	struct page_writer unused;
+
+	is_int(page_attach(&unused, file.page, TARGET_SIZE, &f), 0);
+	is_u64(unused.seq & 1, 0);
+	return f;
+}
+
+/* Starts with the options every test has, and a minute between calibrations. */
+static struct feeder *start(void)
+{
+	struct feeder *f = calloc(1, sizeof(*f));
+
+	f->options = (struct options){
+		.file = file.path,
+		.guest = { .ratio = 1, .frac_bits = 0, .offset = 12345 },
+		.interval_ns = 60000000000,
+		.drift_ppb = 15000,
+		.leap_list = "/nonexistent",
+		.force_counter = true,
+	};
+	kernel.runs = true;
+	is_int(feeder_start(f), 0);
+	if (!file.page)
+		file_map();
+	return f;
+}
+
+static void run(struct feeder *f)
+{
+	int i;
+
+	for (i = 0; i < 400 && !f->cal.has_line; i++) {
+		is_int(feeder_tick(f), 0);
+		usleep(1000);
+	}
+	ok(f->cal.has_line);
+}
+
+static void stop(struct feeder *f)
+{
+	feeder_stop(f);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	free(f);
+}
+
+/* Is the kernel's time for a counter reading inside the page's bracket? */
+static bool holds_time(void)
+{
+	struct page_fields f = fields();
+	struct vmclock_line line = {
+		.counter = f.counter_value,
+		.time = { f.time_sec, f.time_frac_sec },
+		.period = f.counter_period_frac_sec,
+		.period_maxerror = f.counter_period_maxerror_rate_frac_sec,
+		.maxerror_ns = f.time_maxerror_nanosec,
+		.shift = f.counter_period_shift,
+	};
+	uint64_t host = counter_read_ordered();
+	int64_t real = kernel.real_ns + host - kernel.since +
+		       (f.time_type == VMCLOCK_PAGE_TIME_TAI ? 37000000000 : 0);
+	struct vmclock_time t;
+	int64_t off;
+
+	if (!vmclock_math_time(&line, host + 12345, &t))
+		return false;
+	off = (int64_t)(t.sec * 1000000000 + vmclock_math_nsec(t.frac)) - real;
+	return llabs(off) <= (int64_t)vmclock_math_maxerror_ns(&line, host + 12345) + 1;
+}
+
+TAP_TEST(a_synchronized_clock_gives_a_synchronized_tai_page)
+{
+	struct page_fields p;
+	struct feeder *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+	is_u64(fields().counter_id, COUNTER_ID);
+	run(f);
+	p = fields();
+	is_u64(p.clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	is_u64(p.time_type, VMCLOCK_PAGE_TIME_TAI);
+	is_int(p.tai_offset_sec, -37);
+	is_u64(p.flags, VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID | NO_TIME_FLAGS |
+			VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
+	is_u64(p.counter_period_frac_sec >> 63, 1);
+	ok(p.disruption_marker != 0);
+	ok(p.time_maxerror_nanosec > 1500001 && p.time_maxerror_nanosec < 1700000);
+	ok(p.time_esterror_nanosec > 10001 && p.time_esterror_nanosec < 200000);
+	ok(p.counter_period_maxerror_rate_frac_sec > p.counter_period_esterror_rate_frac_sec);
+	ok(holds_time());
+	stop(f);
+	ok(!(fields().flags & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC));
+	file_end();
+}
+
+TAP_TEST(an_unsynchronized_clock_gives_status_unknown_and_no_bound)
+{
+	struct page_fields p;
+	struct feeder *f;
+
+	fake_reset();
+	kernel.tx.status |= STA_UNSYNC;
+	kernel.state = TIME_ERROR;
+	kernel.tx.tai = 0;
+	file_new(NULL);
+	f = start();
+	run(f);
+	p = fields();
+	is_u64(p.clock_status, VMCLOCK_PAGE_STATUS_UNKNOWN);
+	is_u64(p.time_type, VMCLOCK_PAGE_TIME_UTC);
+	is_u64(p.flags, VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
+	is_u64(p.time_maxerror_nanosec | p.counter_period_maxerror_rate_frac_sec, 0);
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(the_error_of_the_counters_offset_widens_the_bound)
+{
+	struct feeder *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	f->options.offset_error = 5000000;
+	run(f);
+	ok(fields().time_maxerror_nanosec > 6500001);
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(losing_and_finding_synchronization_changes_the_status)
+{
+	struct feeder *f;
+	uint64_t marker;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	marker = fields().disruption_marker;
+	kernel.tx.status |= STA_UNSYNC;
+	is_int(feeder_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNKNOWN);
+	is_u64(fields().flags & NO_TIME_FLAGS, 0);
+	kernel.tx.status &= ~STA_UNSYNC;
+	is_int(feeder_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	is_u64(fields().disruption_marker, marker);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_failed_source_leaves_the_page_unreliable)
+{
+	struct feeder *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	kernel.error = EPERM;
+	is_int(feeder_tick(f), -EPERM);
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_step_is_unreliable_first_and_then_a_new_marker)
+{
+	struct page_fields before, stepped;
+	struct feeder *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	before = fields();
+	kernel.real_ns += 10000000000;
+	is_int(feeder_tick(f), 0);
+	stepped = fields();
+	is_u64(stepped.clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	is_u64(stepped.disruption_marker, before.disruption_marker);
+	is_u64(stepped.counter_period_frac_sec, before.counter_period_frac_sec);
+	is_u64(stepped.counter_value, before.counter_value);
+	is_u64(stepped.flags & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC, 0);
+	run(f);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	ok(fields().disruption_marker != before.disruption_marker);
+	ok(fields().disruption_marker != 0);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_restart_continues_marker_sequence_and_line)
+{
+	struct page_fields before;
+	struct feeder *f;
+	uint32_t seq;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	before = fields();
+	stop(f);
+	seq = le32toh(file.page->seq_count);
+	f = start();
+	run(f);
+	ok(f->cal.is_adopted);
+	is_u64(fields().disruption_marker, before.disruption_marker);
+	ok(le32toh(file.page->seq_count) > seq);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_restart_with_another_time_has_another_marker)
+{
+	struct page_fields before;
+	struct feeder *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	before = fields();
+	stop(f);
+	kernel.real_ns -= 10000000000;
+	f = start();
+	run(f);
+	ok(!f->cal.is_adopted);
+	ok(fields().disruption_marker != before.disruption_marker);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+/* What a hypervisor without a clock offers, with flags of all kinds. */
+static const struct vmclock_page qemus_page = {
+	.magic = 0x4b4c4356, .size = 4096, .version = 1,
+	.counter_id = VMCLOCK_PAGE_COUNTER_NONE, .seq_count = 2, .disruption_marker = 1,
+	.vm_generation_counter = 0x1234567890,
+	.flags = VMCLOCK_PAGE_FLAG_GENERATION_PRESENT |
+		 VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT |
+		 VMCLOCK_PAGE_FLAG_DISRUPTION_SOON | 1ULL << 63,
+};
+
+TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
+{
+	struct page_fields p;
+	struct feeder *f;
+
+	if (htole32(1) != 1)
+		skip("this test's page is written for little-endian machines");
+	fake_reset();
+	file_new(&qemus_page);
+	f = start();
+	run(f);
+	p = fields();
+	is_u64(p.disruption_marker, 1);
+	is_u64(p.vm_generation_counter, 0x1234567890);
+	is_u64(p.flags, VMCLOCK_PAGE_FLAG_GENERATION_PRESENT | NO_TIME_FLAGS |
+			VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID |
+			VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
+	is_u64(p.counter_id, COUNTER_ID);
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_torn_page_is_repaired_and_nothing_on_it_is_believed)
+{
+	struct page_fields before;
+	struct feeder *f;
+	uint32_t odd;
+	int fd;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	before = fields();
+	stop(f);
+	/* As a writer leaves it that dies in an update. */
+	odd = file.page->seq_count | htole32(1);
+	fd = open(file.path, O_WRONLY);
+	is_int(pwrite(fd, &odd, 4, offsetof(struct vmclock_page, seq_count)), 4);
+	close(fd);
+	f = start();
+	is_u64(le32toh(file.page->seq_count), le32toh(odd) + 1);
+	is_u64(fields().counter_period_frac_sec, 0);
+	run(f);
+	ok(!f->cal.is_adopted);
+	ok(fields().disruption_marker != before.disruption_marker);
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_page_that_somebody_else_wrote_is_given_up)
+{
+	struct feeder *f;
+	uint32_t foreign;
+	int fd;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	foreign = htole32(le32toh(file.page->seq_count) + 100);
+	fd = open(file.path, O_WRONLY);
+	is_int(pwrite(fd, &foreign, 4, offsetof(struct vmclock_page, seq_count)), 4);
+	close(fd);
+	is_int(feeder_tick(f), -ESTALE);
+	is_int(feeder_publish(f), -ESTALE);
+	stop(f);
+	is_u64(le32toh(file.page->seq_count), le32toh(foreign) + 2);
+	file_end();
+}
+
+TAP_TEST(publishing_between_calibrations_stays_on_the_line)
+{
+	struct page_fields before, after;
+	struct vmclock_time t;
+	struct feeder *f;
+	uint32_t seq;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	f->options.publishes = true;
+	run(f);
+	before = fields();
+	seq = le32toh(file.page->seq_count);
+	is_int(feeder_publish(f), 0);
+	after = fields();
+	ok(le32toh(file.page->seq_count) > seq);
+	ok(after.counter_value > before.counter_value);
+	is_u64(after.counter_period_frac_sec, before.counter_period_frac_sec);
+	need(vmclock_math_time(&(struct vmclock_line){
+			.counter = before.counter_value,
+			.time = { before.time_sec, before.time_frac_sec },
+			.period = before.counter_period_frac_sec,
+			.shift = before.counter_period_shift,
+		}, after.counter_value, &t));
+	is_u64(after.time_sec, t.sec);
+	ok(after.time_frac_sec - t.frac <= 1);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(calibrating_again_does_not_move_the_present)
+{
+	struct page_fields before, after;
+	struct vmclock_time t;
+	struct feeder *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	before = fields();
+	kernel.real_ns += 100000;
+	is_int(feeder_tick(f), 0);
+	after = fields();
+	ok(after.counter_period_frac_sec != before.counter_period_frac_sec);
+	need(vmclock_math_time(&(struct vmclock_line){
+			.counter = before.counter_value,
+			.time = { before.time_sec, before.time_frac_sec },
+			.period = before.counter_period_frac_sec,
+			.shift = before.counter_period_shift,
+		}, after.counter_value, &t));
+	is_u64(after.time_sec, t.sec);
+	ok(after.time_frac_sec - t.frac <= 1);
+	ok(after.time_maxerror_nanosec >= before.time_maxerror_nanosec + 90000);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+int main(void)
+{
+	return tap_main();
+}

@@ -1,0 +1,434 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vmclock-hostd from start to end: files, signals, locks, and a QEMU that is
+played by a Python process with a memfd of the right name. TAP on stdout.
+
+BUILD is the directory with vmclock-hostd and vmclockctl.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = pathlib.Path(os.environ["BUILD"])
+ASSUME = ["--assume-synchronized=200us", "--tai-offset=-37"]
+PATIENCE = 60           # seconds until something that must happen has failed
+UNRELIABLE, SYNCHRONIZED, UNKNOWN = 4, 2, 0
+BOUND_FLAGS = 1 << 4 | 1 << 6
+
+# What QEMU's device offers: markers only.
+QEMU_PAGE = struct.pack("<IIHBBIQQ", 0x4b4c4356, 4096, 1, 0xff, 0, 2, 1, 0)
+
+# The other process: a memfd for each argument, of that size and name. A "+" in
+# front of the size opens the memory a second time, "-" leaves it zero.
+PLAYER = """
+import os, sys
+page = bytes.fromhex(sys.argv[1])
+for what in sys.argv[2:]:
+    size, name = what.split(":")
+    fd = os.memfd_create(name)
+    os.truncate(fd, abs(int(size)))
+    if int(size) > 0:
+        os.pwrite(fd, page, 0)
+    if size[0] == "+":
+        os.dup(fd)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+class Failed(Exception):
+    pass
+
+
+def check(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+class Page:
+    """A page as it lies in a file."""
+
+    def __init__(self, path):
+        self.raw = pathlib.Path(path).read_bytes()
+        (self.magic, self.size, self.version, self.counter, self.scale, self.seq,
+         self.marker, self.flags, _, self.status, _, self.tai, _, self.shift, _,
+         self.period) = struct.unpack_from("<IIHBBIQQHBBhBBQQ", self.raw)
+
+
+def wait_for(condition, what):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        check(time.monotonic() < end, f"waited in vain until {what}")
+        time.sleep(0.02)
+
+
+def page_is(path, status):
+    try:
+        page = Page(path)
+    except (OSError, struct.error):
+        return False
+    return page.status == status and not page.seq & 1
+
+
+class Hostd:
+    """A running writer; killed at the end of the with block."""
+
+    def __init__(self, *args):
+        self.log = tempfile.TemporaryFile("w+")
+        self.proc = subprocess.Popen([BUILD / "vmclock-hostd", *map(str, args)],
+                                     stderr=self.log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.proc.kill()
+        self.proc.wait()
+
+    def wait(self):
+        try:
+            return self.proc.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Failed("the writer does not end") from None
+
+    def stop(self, number=signal.SIGTERM):
+        self.proc.send_signal(number)
+        return self.wait()
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+
+def run(*args, **kwargs):
+    """A writer that ends by itself: exit status and what it said."""
+    done = subprocess.run([BUILD / "vmclock-hostd", *map(str, args)], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=PATIENCE, check=False, **kwargs)
+    return done.returncode, done.stdout
+
+
+def refused(words, *args, **kwargs):
+    code, text = run(*args, **kwargs)
+    check(code == 2, f"exit status {code}: {text}")
+    check(words in text, f"{words!r} is not in {text!r}")
+
+
+class Player:
+    """The process that plays QEMU."""
+
+    def __init__(self, *memfds):
+        self.proc = subprocess.Popen(
+            [sys.executable, "-c", PLAYER, QEMU_PAGE.hex(), *memfds],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.proc.stdout.readline()
+        self.pid = self.proc.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.proc.kill()
+        self.proc.wait()
+        self.proc.stdin.close()
+        self.proc.stdout.close()
+
+    def page(self):
+        """The path under which the first memfd can be read."""
+        for fd in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            if "memfd:vmclock_page" in os.readlink(fd):
+                return fd
+        raise Failed("the player has no page")
+
+
+def help_and_version_are_there(_):
+    code, text = run("--help")
+    check(code == 0 and "--qemu-pid" in text and "Exit status" in text, text)
+    code, text = run("--version")
+    check(code == 0 and text.startswith("vmclock-hostd "), text)
+
+
+def bad_usage_is_exit_status_2(tmp):
+    refused("one of --qemu-pid and --file")
+    refused("--interval=5", f"--file={tmp}/p", "--interval=5")
+    check(not (tmp / "p").exists(), "a file was made")
+
+
+def a_file_is_made_and_formatted(tmp):
+    os.umask(0o022)
+    with Hostd(f"--file={tmp}/p", *ASSUME) as hostd:
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        page = Page(tmp / "p")
+        mode = stat.S_IMODE((tmp / "p").stat().st_mode)
+        check(mode == 0o644, f"mode {mode:o}")
+        check(len(page.raw) == page.size == 4096, f"size {page.size}")
+        check(page.marker, "the marker is 0")
+        check(page.period >> 63, f"period {page.period:#x}")
+        check(page.tai == -37 and page.scale == 1, "not TAI")
+        check(hostd.stop() == 0, "exit status")
+        check("(assumed)" in hostd.text(), hostd.text())
+
+
+def ends_cleanly(tmp, number):
+    with Hostd(f"--file={tmp}/p", *ASSUME) as hostd:
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        check(hostd.stop(number) == 0, "exit status")
+        check(page_is(tmp / "p", UNRELIABLE), "the page is not even and UNRELIABLE")
+
+
+def sigterm_leaves_the_page_even_and_unreliable(tmp):
+    ends_cleanly(tmp, signal.SIGTERM)
+
+
+def sigint_leaves_the_page_even_and_unreliable(tmp):
+    ends_cleanly(tmp, signal.SIGINT)
+
+
+def a_signal_ends_full_speed_publishing_too(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME, "--publish-us=0") as hostd:
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        seq = Page(tmp / "p").seq
+        wait_for(lambda: Page(tmp / "p").seq - seq > 1000, "1000 updates were made")
+        check(hostd.stop() == 0, "exit status")
+        check(page_is(tmp / "p", UNRELIABLE), "the page is not even and UNRELIABLE")
+
+
+def sighup_is_ignored(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME) as hostd:
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        hostd.proc.send_signal(signal.SIGHUP)
+        check(hostd.stop() == 0, "exit status: SIGHUP killed it")
+
+
+def the_time_on_the_page_is_the_hosts(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME):
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        for _ in range(5):
+            before = time.clock_gettime_ns(time.CLOCK_REALTIME) + 37 * 10**9
+            out = subprocess.run([BUILD / "vmclockctl", "now", "--json", tmp / "p"],
+                                 stdout=subprocess.PIPE, timeout=PATIENCE, check=True,
+                                 env=dict(os.environ, LD_LIBRARY_PATH=str(BUILD)))
+            after = time.clock_gettime_ns(time.CLOCK_REALTIME) + 37 * 10**9
+            now = json.loads(out.stdout)
+            earliest, latest = (now[k]["sec"] * 10**9 + now[k]["nsec"]
+                                for k in ("earliest", "latest"))
+            check(earliest <= after and before <= latest,
+                  f"[{earliest}, {latest}] and [{before}, {after}] are apart")
+            check(400000 <= latest - earliest < 10**9, f"width {latest - earliest}")
+
+
+def kernel_is_synchronized():
+    buffer = ctypes.create_string_buffer(512)
+    state = ctypes.CDLL(None).adjtimex(buffer)
+    status = struct.unpack_from("@i", buffer, 5 * struct.calcsize("@l"))[0]
+    return state != 5 and not status & 0x40
+
+
+def without_a_word_from_the_operator_the_kernel_decides(tmp):
+    synced = kernel_is_synchronized()
+    with Hostd(f"--file={tmp}/p") as hostd:
+        wait_for(lambda: "status" in hostd.text(), "a status is logged")
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED if synced else UNKNOWN),
+                 "the page says what the kernel does")
+        page = Page(tmp / "p")
+        check(page.flags & BOUND_FLAGS == (BOUND_FLAGS if synced else 0),
+              f"flags {page.flags:#x}")
+        check("(assumed)" not in hostd.text(), hostd.text())
+
+
+def a_killed_writers_odd_page_is_repaired(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME, "--publish-us=0") as hostd:
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        hostd.stop(signal.SIGKILL)
+    left = Page(tmp / "p")
+    check(left.status == SYNCHRONIZED, "SIGKILL can't have been handled")
+    with open(tmp / "p", "r+b") as file:    # unless it died in an update anyway
+        file.seek(0x0c)
+        file.write(struct.pack("<I", left.seq | 1))
+    with Hostd(f"--file={tmp}/p", *ASSUME):
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        page = Page(tmp / "p")
+    check(page.seq > left.seq, "the sequence went back")
+    check(page.marker not in (0, left.marker), "the marker stayed")
+
+
+def a_restart_keeps_the_marker(tmp):
+    markers = []
+    for _ in range(2):
+        with Hostd(f"--file={tmp}/p", *ASSUME) as hostd:
+            wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+            hostd.stop()
+        markers.append(Page(tmp / "p").marker)
+    check(markers[0] == markers[1], f"{markers}")
+
+
+def a_second_writer_is_refused(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME) as hostd:
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        refused("another writer has this page", f"--file={tmp}/p", *ASSUME)
+        check(page_is(tmp / "p", SYNCHRONIZED), "the second writer changed the page")
+        check(hostd.stop() == 0, "exit status of the first")
+
+
+def what_is_no_page_is_refused_untouched(tmp):
+    other = bytearray(QEMU_PAGE.ljust(4096, b"\0"))
+    other[8] = 2
+    small = bytearray(QEMU_PAGE.ljust(4096, b"\0"))
+    small[4:8] = struct.pack("<I", 64)
+    for content in (b"junk", b"\0" * 4096, os.urandom(4096), bytes(other), bytes(small)):
+        (tmp / "p").write_bytes(content)
+        refused("not touched", f"--file={tmp}/p", *ASSUME)
+        check((tmp / "p").read_bytes() == content, f"{content[:8]} was changed")
+
+
+def what_is_no_regular_file_is_refused(tmp):
+    os.mkfifo(tmp / "fifo")
+    refused("not a regular file", f"--file={tmp}/fifo")
+    refused("Is a directory", f"--file={tmp}")
+    (tmp / "target").write_bytes(b"")
+    (tmp / "link").symlink_to(tmp / "target")
+    refused("symbolic links", f"--file={tmp}/link")
+    check((tmp / "target").read_bytes() == b"", "the link's target was changed")
+    refused("No such file", f"--file={tmp}/none/p")
+
+
+def a_leap_list_named_must_be_good(tmp):
+    (tmp / "list").write_text("#@ 6311433600\n2272060800 10\n")
+    (tmp / "bad").write_text("hello\n")
+    refused("not a leap-seconds.list", f"--file={tmp}/p", f"--leap-seconds-list={tmp}/bad")
+    refused("No such file", f"--file={tmp}/p", f"--leap-seconds-list={tmp}/none")
+    check(not (tmp / "p").exists(), "a file was made")
+    with Hostd(f"--file={tmp}/p", ASSUME[0], f"--leap-seconds-list={tmp}/list") as hostd:
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        page = Page(tmp / "p")
+        known = "offset from the kernel" in hostd.text()
+        check(page.scale == 1 and page.flags & 1, "not TAI")
+        check(known or page.tai == -10, f"offset {page.tai}")
+
+
+def qemus_page_is_found_and_fed(_):
+    with Player("1000:other", "8192:vmclock_page") as player:
+        with Hostd(f"--qemu-pid={player.pid}", *ASSUME) as hostd:
+            wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
+            page = Page(player.page())
+            check(page.marker == 1, "the marker of a page without a clock was changed")
+            check(page.counter != 0xff, "no counter")
+            check(hostd.stop() == 0, "exit status")
+            check(page_is(player.page(), UNRELIABLE), "not even and UNRELIABLE")
+
+
+def the_writer_ends_with_the_machine(_):
+    with Player("4096:vmclock_page") as player:
+        with Hostd(f"--qemu-pid={player.pid}", *ASSUME) as hostd:
+            wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
+            player.proc.kill()
+            player.proc.wait()
+            check(hostd.wait() == 0, "exit status")
+            check("the machine has ended" in hostd.text(), hostd.text())
+
+
+def a_page_that_is_open_twice_is_one_page(_):
+    with Player("+4096:vmclock_page") as player:
+        with Hostd(f"--qemu-pid={player.pid}", *ASSUME):
+            wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
+
+
+def what_is_not_qemu_with_a_page_is_explained(_):
+    refused("aux-ram-share=on", f"--qemu-pid={os.getpid()}")
+    with Player("4096:vmclock_page", "4096:vmclock_page") as player:
+        refused("two VMClock pages", f"--qemu-pid={player.pid}")
+    with Player("100:vmclock_page") as player:
+        refused("not a page of memory", f"--qemu-pid={player.pid}")
+    with Player("-4096:vmclock_page") as player:
+        refused("no VMClock page", f"--qemu-pid={player.pid}")
+    with Player() as player:
+        pid = player.pid
+    refused("No such process", f"--qemu-pid={pid}")
+
+
+def a_process_of_somebody_else_is_not_opened(tmp):
+    if os.geteuid():
+        refused("Permission denied", "--qemu-pid=1")
+        return
+    tmp.chmod(0o755)
+    shutil.copy(BUILD / "vmclock-hostd", tmp / "vmclock-hostd")
+    with Player("4096:vmclock_page") as player:
+        done = subprocess.run([tmp / "vmclock-hostd", f"--qemu-pid={player.pid}"],
+                              text=True, stderr=subprocess.PIPE, user=65534, cwd="/",
+                              timeout=PATIENCE, check=False)
+        check(done.returncode == 2 and "Permission denied" in done.stderr, done.stderr)
+
+
+def two_writers_of_one_machine_are_refused(_):
+    with Player("4096:vmclock_page") as player:
+        with Hostd(f"--qemu-pid={player.pid}", *ASSUME):
+            wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
+            refused("another writer has this page", f"--qemu-pid={player.pid}")
+
+
+def a_page_written_by_the_hypervisor_ends_the_writer(_):
+    with Player("4096:vmclock_page") as player:
+        with Hostd(f"--qemu-pid={player.pid}", *ASSUME, "--interval=50ms") as hostd:
+            wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
+            with open(player.page(), "r+b") as file:    # as QEMU does at a restore
+                file.seek(0x0c)
+                file.write(struct.pack("<I", 1000000))
+            check(hostd.wait() == 1, "exit status")
+            check("restored" in hostd.text(), hostd.text())
+        check(page_is(player.page(), UNRELIABLE), "not even and UNRELIABLE")
+
+
+TESTS = [
+    help_and_version_are_there,
+    bad_usage_is_exit_status_2,
+    a_file_is_made_and_formatted,
+    sigterm_leaves_the_page_even_and_unreliable,
+    sigint_leaves_the_page_even_and_unreliable,
+    a_signal_ends_full_speed_publishing_too,
+    sighup_is_ignored,
+    the_time_on_the_page_is_the_hosts,
+    without_a_word_from_the_operator_the_kernel_decides,
+    a_killed_writers_odd_page_is_repaired,
+    a_restart_keeps_the_marker,
+    a_second_writer_is_refused,
+    what_is_no_page_is_refused_untouched,
+    what_is_no_regular_file_is_refused,
+    a_leap_list_named_must_be_good,
+    qemus_page_is_found_and_fed,
+    the_writer_ends_with_the_machine,
+    a_page_that_is_open_twice_is_one_page,
+    what_is_not_qemu_with_a_page_is_explained,
+    a_process_of_somebody_else_is_not_opened,
+    two_writers_of_one_machine_are_refused,
+    a_page_written_by_the_hypervisor_ends_the_writer,
+]
+
+
+def main():
+    bad = 0
+    print("TAP version 13", f"1..{len(TESTS)}", sep="\n", flush=True)
+    for number, test in enumerate(TESTS, 1):
+        with tempfile.TemporaryDirectory() as tmp:
+            try:
+                test(pathlib.Path(tmp))
+                verdict = "ok"
+            except (Failed, OSError, subprocess.SubprocessError, ValueError) as err:
+                print("#", str(err).replace("\n", "\n# "))
+                verdict = "not ok"
+                bad += 1
+        print(verdict, number, "-", test.__name__.replace("_", " "), flush=True)
+    return bool(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The command line of vmclock-hostd.
+ */
+#include <stdlib.h>
+
+#include "options.h"
+#include "tap.h"
+
+/* Parses the words of a command line; messages go to standard error. */
+static enum options_result parse(struct options *o, const char *line)
+{
+	static char copy[512];
+	char *argv[16] = { (char *)"vmclock-hostd" }, *save;
+	int argc = 1;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	return options_parse(o, argc, argv);
+}
+
+static void runs(const char *line)
+{
+	struct options o;
+
+	if (!ok(parse(&o, line) == OPTIONS_RUN))
+		note("in: %s", line);
+}
+
+static void refuses(const char *line)
+{
+	struct options o;
+
+	if (!ok(parse(&o, line) == OPTIONS_BAD))
+		note("in: %s", line);
+}
+
+TAP_TEST(the_defaults_are_one_second_15_ppm_and_an_unscaled_counter)
+{
+	struct options o;
+
+	is_int(parse(&o, "--file=p"), OPTIONS_RUN);
+	is_u64(o.interval_ns, 1000000000);
+	is_u64(o.drift_ppb, 15000);
+	is_u64(o.guest.ratio, 1ULL << 48);
+	is_u64(o.guest.frac_bits, 48);
+	is_u64(o.guest.offset, 0);
+	is_u64(o.assumed_ns, 0);
+	ok(!o.publishes && !o.wants_utc && !o.has_tai_offset && !o.leap_list_given);
+	ok(!strcmp(o.file, "p") && !o.qemu_pid);
+}
+
+static const char all_options[] = "--qemu-pid=42 --tsc-offset=-5 --tsc-ratio=0x100000000 --tsc-frac-bits=32 --tsc-offset-error=99 --interval=20ms --drift=50 --assume-synchronized=3us --tai-offset=-37 --publish-us=0 --force-counter --verbose";
+
+TAP_TEST(every_option_arrives)
+{
+	struct options o;
+
+	is_int(parse(&o, all_options), OPTIONS_RUN);
+	is_int(o.qemu_pid, 42);
+	is_u64(o.guest.offset, UINT64_MAX - 4);
+	is_u64(o.guest.ratio, 1ULL << 32);
+	is_u64(o.guest.frac_bits, 32);
+	is_u64(o.offset_error, 99);
+	is_u64(o.interval_ns, 20000000);
+	is_u64(o.drift_ppb, 50000);
+	is_u64(o.assumed_ns, 3000);
+	is_int(o.tai_offset_sec, -37);
+	ok(o.has_tai_offset && o.publishes && !o.publish_us && o.force_counter && o.verbose);
+}
+
+TAP_TEST(frac_bits_alone_leave_the_counter_unscaled)
+{
+	struct options o;
+
+	is_int(parse(&o, "--file=p --tsc-frac-bits=32"), OPTIONS_RUN);
+	is_u64(o.guest.ratio, 1ULL << 32);
+}
+
+TAP_TEST(an_offset_may_be_negative_or_modulo_2_to_the_64)
+{
+	struct options o;
+
+	is_int(parse(&o, "--file=p --tsc-offset=18446744073709551615"), OPTIONS_RUN);
+	is_u64(o.guest.offset, UINT64_MAX);
+	is_int(parse(&o, "--file=p --tsc-offset=-9223372036854775808"), OPTIONS_RUN);
+	is_u64(o.guest.offset, 1ULL << 63);
+	is_int(parse(&o, "--file=p --tsc-offset=0xff"), OPTIONS_RUN);
+	is_u64(o.guest.offset, 255);
+	refuses("--file=p --tsc-offset=-9223372036854775809");
+	refuses("--file=p --tsc-offset=18446744073709551616");
+	refuses("--file=p --tsc-offset=");
+	refuses("--file=p --tsc-offset=--5");
+	refuses("--file=p --tsc-offset=0x");
+}
+
+TAP_TEST(a_duration_needs_a_unit_and_must_fit)
+{
+	uint64_t ns;
+
+	ok(options_parse_duration("100us", &ns));
+	is_u64(ns, 100000);
+	ok(options_parse_duration("2s", &ns));
+	is_u64(ns, 2000000000);
+	ok(options_parse_duration("18446744073709551615ns", &ns));
+	is_u64(ns, UINT64_MAX);
+	ok(!options_parse_duration("18446744073709551616ns", &ns));
+	ok(!options_parse_duration("18446744073709551615us", &ns));
+	ok(!options_parse_duration("100", &ns));
+	ok(!options_parse_duration("us", &ns));
+	ok(!options_parse_duration("", &ns));
+	ok(!options_parse_duration("-1us", &ns));
+	ok(!options_parse_duration("1.5ms", &ns));
+	ok(!options_parse_duration("1 ms", &ns));
+	ok(!options_parse_duration("1msx", &ns));
+	ok(!options_parse_duration("999999999999999999999999999999s", &ns));
+}
+
+TAP_TEST(one_page_has_to_be_named)
+{
+	refuses("");
+	refuses("--file=p --qemu-pid=1");
+	refuses("--file=");
+	refuses("--qemu-pid=0");
+	refuses("--qemu-pid=-1");
+	refuses("--qemu-pid=2147483648");
+	refuses("--file=p surplus");
+	refuses("--file=p --nonsense");
+}
+
+TAP_TEST(values_out_of_range_are_refused)
+{
+	runs("--file=p --interval=10ms");
+	refuses("--file=p --interval=9ms");
+	refuses("--file=p --interval=61s");
+	refuses("--file=p --drift=1001");
+	refuses("--file=p --tsc-ratio=0");
+	refuses("--file=p --tsc-frac-bits=64");
+	refuses("--file=p --assume-synchronized=0ns");
+	refuses("--file=p --assume-synchronized=2000h");
+	refuses("--file=p --assume-synchronized=3601s");
+	refuses("--file=p --publish-us=100001");
+	refuses("--file=p --publish-us=x");
+	refuses("--file=p --time-scale=gps");
+	runs("--file=p --time-scale=tai");
+}
+
+TAP_TEST(a_tai_offset_is_negative_and_not_for_utc)
+{
+	refuses("--file=p --tai-offset=37");
+	refuses("--file=p --tai-offset=-1001");
+	refuses("--file=p --tai-offset=-37 --time-scale=utc");
+	runs("--file=p --tai-offset=-37 --time-scale=tai");
+}
+
+int main(void)
+{
+	return tap_main();
+}
