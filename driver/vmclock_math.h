@@ -129,7 +129,7 @@ static inline __u64 vmclock_math_duration_ns(vmclock_u128 duration)
  *
  * Leap seconds come at the end of a UTC day, and the line knows none. Which day
  * of the month it is does not matter here: the answer is yes for each midnight
- * of a month that ends in one.
+ * of a month that ends, or began, with one.
  *
  * Return: 1 if @to can't be told from the line, else 0.
  */
@@ -139,11 +139,14 @@ static inline int vmclock_math_leap_is_near(__u8 leap_indicator, __u64 from, __u
 
 	switch (leap_indicator) {
 	case 1:	/* inserted at the end of this month */
-		return to / day != from / day;
+		return to / day > from / day;
 	case 2:	/* removed: the last second of the day is already another one */
-		return (to + 1) / day != from / day;
+		return (to + 1) / day > from / day;
 	case 3:	/* inside the inserted second, which has no number */
 		return 1;
+	case 4:	/* inserted at the end of last month */
+	case 5:	/* removed there */
+		return to / day < from / day;
 	default:
 		return 0;
 	}

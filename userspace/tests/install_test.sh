@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What is installed can be built against and run, and nothing else is.
+
+# shellcheck source-path=SCRIPTDIR
+. tests/tap.sh
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+root=$dir/root
+
+cat > "$dir/program.c" <<'END'
+#include <stdio.h>
+#include <linux/vmclock-dev.h>
+#include <vmclk.h>
+
+int main(void)
+{
+	return puts(vmclk_version()) < 0;
+}
+END
+
+do_install()
+{
+	MAKEFLAGS='' make -s install OUT="$dir/build" CFLAGS=-O0 VERSION=0.1.0 \
+		DESTDIR="$root" PREFIX="${1:-/usr}" LIBDIR=/usr/lib/lab
+}
+
+field()
+{
+	sed -n "s/^$1=//p" "$root/usr/lib/lab/pkgconfig/libvmclk.pc"
+}
+
+builds()
+{
+	${CC:-cc} -I"$root$(field includedir)" -o "$dir/program" "$dir/program.c" \
+		-L"$root$(field libdir)" -lvmclk
+}
+
+# Other paths are no reason to compile anything anew.
+builds_nothing_twice()
+{
+	touch "$dir/then"
+	do_install /opt && [ -z "$(find "$dir/build" -name '*.o' -newer "$dir/then")" ]
+}
+
+runs()
+{
+	[ "$(LD_LIBRARY_PATH=$root/usr/lib/lab "$dir/program")" = 0.1.0 ]
+}
+
+tool_runs()
+{
+	LD_LIBRARY_PATH=$root/usr/lib/lab "$root/usr/bin/vmclockctl" --version |
+		grep -qx 'vmclockctl 0.1.0'
+}
+
+list()
+{
+	(cd "$root" && find . ! -type d) | sort | diff - "$dir/expected"
+}
+
+cat > "$dir/expected" <<'END'
+./usr/bin/vmclockctl
+./usr/include/linux/vmclock-dev.h
+./usr/include/linux/vmclock-page.h
+./usr/include/vmclk.h
+./usr/lib/lab/libvmclk.a
+./usr/lib/lab/libvmclk.so
+./usr/lib/lab/libvmclk.so.0
+./usr/lib/lab/pkgconfig/libvmclk.pc
+./usr/sbin/vmclock-hostd
+END
+
+test_that "make install succeeds" do_install
+test_that "it installs what it should and no more" list
+test_that "a program builds against what was installed" builds
+test_that "and runs" runs
+test_that "the installed vmclockctl finds the installed library" tool_runs
+test_that "a second install compiles nothing" builds_nothing_twice
+tap_done

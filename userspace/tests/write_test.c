@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * lib/write.c on a page nobody else writes: what it stores, and what it leaves.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+
+#include "pages.h"
+#include "tap.h"
+#include "vmclk.h"
+#include "write.h"
+
+union raw_page {
+	struct vmclock_page page;
+	uint8_t bytes[PAGE_BYTES];
+};
+
+/* Another value in every field, and in every byte of it. */
+static struct page_fields all_fields(void)
+{
+	return (struct page_fields){
+		.disruption_marker = 0x1011121314151617,
+		.flags = 0x2021222324252627,
+		.counter_value = 0x3031323334353637,
+		.counter_period_frac_sec = 0x4041424344454647,
+		.counter_period_esterror_rate_frac_sec = 0x5051525354555657,
+		.counter_period_maxerror_rate_frac_sec = 0x6061626364656667,
+		.time_sec = 0x7071727374757677,
+		.time_frac_sec = 0x8081828384858687,
+		.time_esterror_nanosec = 0x9091929394959697,
+		.time_maxerror_nanosec = 0xa0a1a2a3a4a5a6a7,
+		.vm_generation_counter = 0xb0b1b2b3b4b5b6b7,
+		.tai_offset_sec = -12345,
+		.counter_id = 0xc1, .time_type = 0xc2, .clock_status = 0xc3,
+		.smear_hint = 0xc4, .leap_indicator = 0xc5,
+		.counter_period_shift = 0xc6,
+	};
+}
+
+static uint32_t seq_of(const union raw_page *raw)
+{
+	return le32toh(raw->page.seq_count);
+}
+
+/* A page whose sequence number is @seq, taken over by @w. */
+static bool attached(struct page_writer *w, union raw_page *raw, uint32_t seq)
+{
+	struct page_fields found;
+
+	memset(raw, 0, sizeof(*raw));
+	raw->page = good_page();
+	raw->page.seq_count = htole32(seq);
+	return !page_attach(w, &raw->page, sizeof(*raw), &found);
+}
+
+static void seq_goes(uint32_t from, uint32_t during, uint32_t after)
+{
+	struct page_fields fields = all_fields();
+	struct page_writer w;
+	union raw_page raw;
+
+	need(attached(&w, &raw, from));
+	is_u64(seq_of(&raw), from);
+	page_begin(&w);
+	is_u64(seq_of(&raw), during);
+	page_commit(&w, &fields);
+	is_u64(seq_of(&raw), after);
+}
+
+TAP_TEST(the_sequence_is_odd_while_writing_and_even_after)
+{
+	seq_goes(2, 3, 4);
+}
+
+TAP_TEST(an_odd_sequence_that_was_left_is_repaired)
+{
+	seq_goes(7, 7, 8);
+}
+
+TAP_TEST(the_sequence_wraps)
+{
+	seq_goes(0xfffffffe, 0xffffffff, 0);
+	seq_goes(0xffffffff, 0xffffffff, 0);
+}
+
+TAP_TEST(begin_changes_nothing_but_the_sequence)
+{
+	union raw_page raw, before;
+	struct page_writer w;
+
+	need(attached(&w, &raw, 2));
+	before = raw;
+	before.page.seq_count = htole32(3);
+	page_begin(&w);
+	ok(!memcmp(&raw, &before, sizeof(raw)));
+}
+
+TAP_TEST(attach_changes_nothing)
+{
+	union raw_page raw, before;
+	struct page_fields found;
+	struct page_writer w;
+
+	need(attached(&w, &raw, 7));
+	before = raw;
+	is_int(page_attach(&w, &raw.page, sizeof(raw), &found), 0);
+	ok(!memcmp(&raw, &before, sizeof(raw)));
+}
+
+/* Field by field, and by its offset: what the C structure says is not asked. */
+TAP_TEST(commit_stores_every_field_little_endian)
+{
+	static const struct {
+		unsigned int offset, first, len;
+	} words[] = {
+		{ 0x10, 0x10, 8 }, { 0x18, 0x20, 8 }, { 0x28, 0x30, 8 },
+		{ 0x30, 0x40, 8 }, { 0x38, 0x50, 8 }, { 0x40, 0x60, 8 },
+		{ 0x48, 0x70, 8 }, { 0x50, 0x80, 8 }, { 0x58, 0x90, 8 },
+		{ 0x60, 0xa0, 8 }, { 0x68, 0xb0, 8 }, { 0x0a, 0xc1, 1 },
+		{ 0x0b, 0xc2, 1 }, { 0x22, 0xc3, 1 }, { 0x23, 0xc4, 1 },
+		{ 0x26, 0xc5, 1 }, { 0x27, 0xc6, 1 },
+	};
+	struct page_fields fields = all_fields();
+	struct page_writer w;
+	union raw_page raw;
+
+	need(attached(&w, &raw, 2));
+	page_begin(&w);
+	page_commit(&w, &fields);
+	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		for (unsigned int b = 0; b < words[i].len; b++)
+			is_u64(raw.bytes[words[i].offset + words[i].len - 1 - b],
+			       words[i].first + b);
+	is_u64(raw.bytes[0x24], 0xc7);	/* -12345 is 0xcfc7 */
+	is_u64(raw.bytes[0x25], 0xcf);
+}
+
+TAP_TEST(commit_leaves_the_header_and_what_lies_behind_alone)
+{
+	struct page_fields fields = all_fields();
+	struct page_writer w;
+	union raw_page raw;
+
+	need(attached(&w, &raw, 2));
+	memset(raw.bytes + 0x70, 0xee, PAGE_BYTES - 0x70);
+	page_begin(&w);
+	page_commit(&w, &fields);
+	is_u64(le32toh(raw.page.magic), VMCLOCK_PAGE_MAGIC);
+	is_u64(le32toh(raw.page.size), PAGE_BYTES);
+	is_u64(le16toh(raw.page.version), 1);
+	for (unsigned int i = 0x70; i < PAGE_BYTES; i++)
+		if (!is_u64(raw.bytes[i], 0xee))
+			break;
+}
+
+TAP_TEST(a_page_without_a_generation_counter_does_not_get_one)
+{
+	struct page_fields fields = all_fields(), found;
+	struct page_writer w;
+	union raw_page raw;
+
+	memset(&raw, 0xee, sizeof(raw));
+	raw.page = good_page();
+	raw.page.size = htole32(0x68);
+	need(!page_attach(&w, &raw.page, 0x68, &found));
+	is_u64(found.vm_generation_counter, 0);
+	page_begin(&w);
+	page_commit(&w, &fields);
+	is_u64(le64toh(raw.page.time_maxerror_nanosec), 0xa0a1a2a3a4a5a6a7);
+	is_u64(le64toh(raw.page.vm_generation_counter), 0x2222222222222222);
+}
+
+TAP_TEST(attach_finds_what_commit_stored)
+{
+	struct page_fields fields = all_fields(), found;
+	struct page_writer w;
+	union raw_page raw;
+
+	need(attached(&w, &raw, 2));
+	page_begin(&w);
+	page_commit(&w, &fields);
+	memset(&found, 0, sizeof(found));
+	need(!page_attach(&w, &raw.page, sizeof(raw), &found));
+	is_u64(found.disruption_marker, fields.disruption_marker);
+	is_u64(found.flags, fields.flags);
+	is_u64(found.counter_value, fields.counter_value);
+	is_u64(found.counter_period_frac_sec, fields.counter_period_frac_sec);
+	is_u64(found.counter_period_esterror_rate_frac_sec,
+	       fields.counter_period_esterror_rate_frac_sec);
+	is_u64(found.counter_period_maxerror_rate_frac_sec,
+	       fields.counter_period_maxerror_rate_frac_sec);
+	is_u64(found.time_sec, fields.time_sec);
+	is_u64(found.time_frac_sec, fields.time_frac_sec);
+	is_u64(found.time_esterror_nanosec, fields.time_esterror_nanosec);
+	is_u64(found.time_maxerror_nanosec, fields.time_maxerror_nanosec);
+	is_u64(found.vm_generation_counter, fields.vm_generation_counter);
+	is_int(found.tai_offset_sec, -12345);
+	is_int(found.counter_id, 0xc1);
+	is_int(found.time_type, 0xc2);
+	is_int(found.clock_status, 0xc3);
+	is_int(found.smear_hint, 0xc4);
+	is_int(found.leap_indicator, 0xc5);
+	is_int(found.counter_period_shift, 0xc6);
+}
+
+#define NO_PAGE_TEST(name, change, room, error) \
+	TAP_TEST(name) \
+	{ \
+		union raw_page raw = { .page = good_page() }; \
+		struct page_fields found; \
+		struct page_writer w; \
+		\
+		raw.page.change; \
+		is_int(page_attach(&w, &raw.page, room, &found), error); \
+	}
+
+NO_PAGE_TEST(attach_refuses_another_magic, magic = 0, PAGE_BYTES, -EPROTO)
+NO_PAGE_TEST(attach_refuses_version_0, version = 0, PAGE_BYTES, -EPROTO)
+NO_PAGE_TEST(attach_refuses_a_later_version, version = htole16(2), PAGE_BYTES, -EPROTONOSUPPORT)
+NO_PAGE_TEST(attach_refuses_a_size_beyond_the_room, size = htole32(0x1001), PAGE_BYTES, -EPROTO)
+NO_PAGE_TEST(attach_refuses_a_size_without_a_bound, size = htole32(0x67), PAGE_BYTES, -EPROTO)
+NO_PAGE_TEST(attach_refuses_a_room_without_a_bound, size = htole32(0x67), 0x67, -EPROTO)
+
+TAP_TEST(a_formatted_page_is_one_without_time)
+{
+	struct vmclock_page dirt;
+	struct test_page t;
+	struct vmclk_stamp stamp;
+	struct vmclk *clk;
+
+	memset(&dirt, 0xee, sizeof(dirt));
+	t = page_make(&dirt, PAGE_BYTES, F_SEAL_SHRINK);
+	page_format(t.page, PAGE_BYTES);
+	need(!vmclk_open(t.path, &clk));
+	is_int(vmclk_now(clk, &stamp), -ENODATA);
+	is_int(stamp.reason, VMCLK_NO_COUNTER);
+	is_int(stamp.clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+	is_int(stamp.valid, 0);
+	is_u64(t.page->seq_count, 0);
+	vmclk_close(clk);
+	page_drop(&t);
+}
+
+int main(void)
+{
+	return tap_main();
+}

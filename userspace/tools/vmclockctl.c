@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * vmclockctl: look at a VMClock page.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+
+#define NSEC_PER_SEC	1000000000ULL
+
+static const char help[] =
+"Usage: vmclockctl show  [--json] [PATH]\n"
+"       vmclockctl now   [--json] [PATH]\n"
+"       vmclockctl watch [--json] [--interval=SEC] [--count=N] [--updates] [PATH]\n"
+"       vmclockctl check [--json] [PATH]\n"
+"\n"
+"Look at a VMClock page: a clock that a hypervisor shares with its guest.\n"
+"PATH is a device or a file with a page in it; without it /dev/vmclock, or the\n"
+"in-tree driver's /dev/vmclock0.\n"
+"\n"
+"  show   every field, raw and decoded, and what the driver says of the device\n"
+"  now    the time: a point, and the interval the true time lies in\n"
+"  watch  the same, a line a second; says what changed since the line before\n"
+"  check  can this page be trusted? If not, every reason on a line of its own\n"
+"\n"
+"  --json          one JSON object a line. 64-bit values are strings of decimal\n"
+"                  digits, because many readers of JSON lose digits above 2^53\n"
+"  --interval=SEC  seconds between two lines, 0.001 to 86400 (default 1)\n"
+"  --count=N       stop after N lines\n"
+"  --updates       a line per update of the page instead of one per interval.\n"
+"                  Looks every millisecond: updates in between are seen as one\n"
+"  --help, --version\n"
+"\n"
+"Exit status: 0 all is well; 1 the clock can't be used; 2 wrong usage, or an\n"
+"error of the system.\n";
+
+static const struct verb {
+	const char *name;
+	int (*run)(const struct options *opt);
+} verbs[] = {
+	{ "show", cmd_show },
+	{ "now", cmd_now },
+	{ "watch", cmd_watch },
+	{ "check", cmd_check },
+};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+static int usage(const char *object, const char *reason)
+{
+	complain(object, "%s (try 'vmclockctl --help')", reason);
+	return EXIT_SYSTEM;
+}
+
+static bool parse_interval(const char *text, uint64_t *ns)
+{
+	char *end;
+	double sec = strtod(text, &end);
+
+	if (end == text || *end || !(sec >= 0.001 && sec <= 86400))
+		return false;
+	*ns = (uint64_t)(sec * NSEC_PER_SEC);
+	return true;
+}
+
+static bool parse_count(const char *text, uint64_t *count)
+{
+	char *end;
+
+	errno = 0;
+	*count = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && *count;
+}
+
+static int parse(int argc, char **argv, bool watching, struct options *opt)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "interval", required_argument, NULL, 'i' },
+		{ "count", required_argument, NULL, 'c' },
+		{ "updates", no_argument, NULL, 'u' },
+		{ 0 }
+	};
+	int c, which = 0;
+
+	while ((c = getopt_long(argc, argv, "", longs, &which)) != -1) {
+		if (c == '?')
+			return EXIT_SYSTEM;	/* getopt has said why */
+		if (c != 'j' && !watching)
+			return usage(longs[which].name, "only 'watch' has this option");
+		if (c == 'j')
+			opt->json = true;
+		else if (c == 'u')
+			opt->updates = true;
+		else if (c == 'i' && !parse_interval(optarg, &opt->interval_ns))
+			return usage(optarg, "not an interval from 0.001 to 86400");
+		else if (c == 'c' && !parse_count(optarg, &opt->count))
+			return usage(optarg, "not a number of lines above 0");
+	}
+
+	if (argc - optind > 1)
+		return usage(argv[optind + 1], "more than one page");
+	opt->path = argv[optind];
+	return EXIT_OK;
+}
+
+/* A full disk or a closed pipe must not look like success. */
+static int flush(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	complain("standard output", "%s", strerror(errno));
+	return EXIT_SYSTEM;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opt = { .interval_ns = NSEC_PER_SEC };
+	const struct verb *verb;
+	static char name[] = "vmclockctl";
+	int err;
+
+	if (argc < 2)
+		return usage("no verb", "say what to do");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		fputs(help, stdout);
+		return flush(EXIT_OK);
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("vmclockctl %s\n", vmclk_version());
+		return flush(EXIT_OK);
+	}
+	verb = find_verb(argv[1]);
+	if (!verb)
+		return usage(argv[1], "no such verb");
+
+	argv[1] = name;		/* getopt's messages start with it */
+	err = parse(argc - 1, argv + 1, verb->run == cmd_watch, &opt);
+	return err ? err : flush(verb->run(&opt));
+}
