@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The front door; "make help" lists what there is. Everything built goes to
+# build/.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+PREFIX ?= /usr/local
+DESTDIR ?=
+INSTALL_MOD_PATH ?= $(DESTDIR)
+SECONDS ?= 20
+# In the feed test the host writer publishes as often as readers in an emulated
+# machine can bear: their windows are some microseconds long.
+FEED_OPTIONS ?= --publish-us=5
+
+BUILD := $(CURDIR)/build
+RESULTS := $(BUILD)/results
+VM := $(BUILD)/vm
+
+# Where selftests/vm/setup.sh has put the guest's kernel and the rest.
+-include build/setup.mk
+
+Q := $(if $(filter 1,$(V)),,@)
+# All processors, unless the caller has said how many.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+TAP := python3 selftests/tap.py
+MAKEFLAGS += --no-print-directory
+
+all: modules userspace
+
+# Kbuild writes beside the sources: give it copies. $(1) is the directory.
+define stage
+$(Q)mkdir -p $(1) && cp -au Kbuild driver uapi $(1)/
+endef
+
+modules:
+	@[ -e $(KDIR)/Makefile ] || { \
+		echo "No kernel headers at $(KDIR)."; \
+		echo "On Debian: apt install linux-headers-$(shell uname -r); or say where: make modules KDIR=..."; \
+		exit 1; }
+	$(call stage,$(BUILD)/modules)
+	$(Q)$(MAKE) -C $(KDIR) M=$(BUILD)/modules modules
+
+userspace:
+	$(Q)$(MAKE) -C userspace PREFIX=$(PREFIX)
+
+# A distribution's headers come without its key; do not try to sign then.
+unsigned = $(if $(wildcard $(KDIR)/certs/signing_key.pem),,CONFIG_MODULE_SIG_ALL=)
+
+install: all
+	$(Q)$(MAKE) -C $(KDIR) M=$(BUILD)/modules INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) \
+		$(unsigned) modules_install
+	$(Q)$(MAKE) -C userspace install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+	install -D -m 644 driver/vmclock-modprobe.conf $(DESTDIR)/usr/lib/modprobe.d/vmclock.conf
+	@echo "Installed $(DESTDIR)/usr/lib/modprobe.d/vmclock.conf: it keeps the in-tree ptp_vmclock from binding the device; read it to go back."
+
+clean:
+	$(Q)rm -rf build
+
+# What follows needs Debian packages and more: set up first, then start again
+# with what the set-up has written.
+setup:
+	@selftests/vm/setup.sh $(BUILD)
+
+run: setup
+	@$(MAKE) do-$@
+
+sum := $(TAP) sum --results $(RESULTS) --expected-skips selftests/vm/expected-skips
+
+check-static check-unit check-vm-stock check-vm-unstable check-vm-feed: setup
+	@rm -rf $(RESULTS)
+	@status=0; $(MAKE) do-$@ || status=1; $(sum) && exit $$status
+
+# Everything runs, also after something failed; the sum at the end decides.
+check:
+	@rm -rf $(RESULTS) $(BUILD)/summary
+	@$(MAKE) setup
+	@for part in static unit vm-stock vm-unstable vm-feed; do \
+		echo "== check-$$part"; \
+		$(MAKE) do-check-$$part || echo "== check-$$part: FAILED"; \
+	done
+	@$(sum) --require $(static_checks) $(unit_tests) vm-stock vm-unstable vm-feed >$(BUILD)/summary; \
+		status=$$?; cat $(BUILD)/summary; exit $$status
+
+static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc \
+	ioctl-magic tap_test
+unit_tests := $(addprefix userspace/,$(basename $(notdir $(wildcard userspace/tests/*_test.*))))
+
+export KERNEL_SCRIPTS IOCTL_NUMBER_RST VMCLOCK_ABI_INCLUDE
+
+do-check-static:
+	@status=0; \
+	check() { name=$$1; shift; $(TAP) cmd --results $(RESULTS) $$name -- "$$@" || status=1; }; \
+	$(MAKE) -C uapi check RESULTS=$(RESULTS) || status=1; \
+	check userspace-build $(MAKE) -C userspace $(JOBS); \
+	check module-build $(MAKE) guest-module; \
+	for text in checkpatch shellcheck kernel-doc ioctl-magic; do \
+		check $$text selftests/static-checks.sh $$text; \
+	done; \
+	$(TAP) run --results $(RESULTS) tap_test -- python3 selftests/tap_test.py || status=1; \
+	exit $$status
+
+do-check-unit:
+	@$(MAKE) -C userspace $(JOBS) check RESULTS=$(RESULTS)
+
+# The module for the guest. Sparse warns without failing, so its output is read.
+guest := $(BUILD)/guest/$(GUEST_KVER)
+guest_log := $(BUILD)/guest/build.log
+guest-module:
+	$(call stage,$(guest))
+	$(Q)$(MAKE) -C $(GUEST_KDIR) M=$(guest) W=1 C=2 CF=-D__CHECK_ENDIAN__ KCFLAGS=-Werror \
+		modules >$(guest_log) 2>&1 || { cat $(guest_log); exit 1; }
+	$(Q)! grep -E '(driver|uapi)/[^ ]*: (warning|error):' $(guest_log)
+
+# Programs of the machine: static ones for the guest, the others for the host.
+vm_static := $(VM)/init $(VM)/clock-peer
+vm_programs := $(vm_static) $(VM)/clock-exchange $(VM)/host-clock
+$(vm_static): private LDFLAGS += -static
+$(vm_programs): $(VM)/%: selftests/vm/%.c $(wildcard selftests/vm/*.h)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
+		-Wmissing-prototypes -Werror $(LDFLAGS) -o $@ $<
+
+machine: guest-module $(vm_programs)
+	$(Q)$(MAKE) -C userspace $(JOBS)
+
+guest-tests: machine
+	$(Q)mkdir -p $(BUILD)/guest/rival && cp -au selftests/rival/. $(BUILD)/guest/rival/
+	$(Q)$(MAKE) -C $(GUEST_KDIR) M=$(BUILD)/guest/rival modules >$(BUILD)/guest/rival.log 2>&1 || \
+		{ cat $(BUILD)/guest/rival.log; exit 1; }
+	$(Q)mkdir -p $(BUILD)/selftests
+	$(Q)$(MAKE) $(if $(Q),-s) -C selftests $(JOBS) KSELFTEST_DIR=$(KSELFTEST_DIR) \
+		OUTPUT=$(BUILD)/selftests
+	$(Q)cp -u $(BUILD)/guest/rival/rival.ko $(BUILD)/selftests/
+
+vm_run = python3 selftests/vm/run.py $(1) --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
+	--module $(guest)/driver/vmclock.ko
+
+do-check-vm-stock do-check-vm-unstable: do-check-vm-%: guest-tests
+	@$(TAP) run --timeout 1200 --results $(RESULTS) vm-$* -- \
+		$(call vm_run,$*) --results $(RESULTS)
+
+do-check-vm-feed: guest-tests
+	@$(TAP) run --timeout 1200 --results $(RESULTS) vm-feed -- \
+		$(call vm_run,feed) --results $(RESULTS) --hostd-options='$(FEED_OPTIONS)'
+
+do-run: machine
+	@$(call vm_run,run) --seconds $(SECONDS)
+
+help:
+	@echo "make             modules and userspace"
+	@echo "make modules     vmclock.ko for the kernel of KDIR (the running one's)"
+	@echo "make userspace   library, vmclockctl, vmclock-hostd"
+	@echo "make install     to DESTDIR; PREFIX (/usr/local), INSTALL_MOD_PATH (DESTDIR)"
+	@echo "make clean       removes build/"
+	@echo
+	@echo "On Debian 12, as root or with sudo; these install the packages they need:"
+	@echo "make run         a VM that reads the host's clock, live; SECONDS=20"
+	@echo "make check       all tests; the last line counts them. Parts of it:"
+	@echo "                 check-static check-unit check-vm-stock check-vm-unstable check-vm-feed"
+	@echo
+	@echo "CC, CFLAGS and LDFLAGS are honoured; V=1 shows the commands."
+
+# One after the other: a check must not compete with the next.
+.NOTPARALLEL:
+.PHONY: all modules userspace install clean setup run check help guest-module machine \
+	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
+	do-check-static do-check-unit do-check-vm-stock do-check-vm-feed

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include "helpers.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ACPI_DIR "/sys/bus/acpi/devices"
+
+static bool read_line(const char *path, char *line, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	bool ok = f && fgets(line, size, f);
+
+	if (f)
+		fclose(f);
+	if (ok)
+		line[strcspn(line, "\n")] = '\0';
+	return ok;
+}
+
+/* The first name in a directory that does not start with a dot. */
+static bool only_entry(const char *dir, char *name, size_t size)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return false;
+	while ((e = readdir(d)) && e->d_name[0] == '.')
+		;
+	if (e)
+		snprintf(name, size, "%s", e->d_name);
+	closedir(d);
+	return e;
+}
+
+static bool acpi_link(const char *acpi_name, char *name, size_t size)
+{
+	char path[512], target[512];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), ACPI_DIR "/%s/physical_node", acpi_name);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	snprintf(name, size, "%s", strrchr(target, '/') + 1);
+	return true;
+}
+
+bool t_platform_device(int page, char *name, size_t size)
+{
+	char want[32], path[512], line[256];
+	DIR *d = opendir(ACPI_DIR);
+	struct dirent *e;
+	bool found = false;
+
+	if (page == T_QEMU)
+		strcpy(want, "\\_SB_.VCLK");
+	else
+		snprintf(want, sizeof(want), "\\_SB_.VCP%X", page);
+
+	while (d && !found && (e = readdir(d))) {
+		snprintf(path, sizeof(path), ACPI_DIR "/%s/path", e->d_name);
+		if (read_line(path, line, sizeof(line)) && !strcmp(line, want))
+			found = acpi_link(e->d_name, name, size);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool t_node(int page, char *path, size_t size)
+{
+	char device[64], dir[256], name[256];
+
+	if (!t_platform_device(page, device, sizeof(device)))
+		return false;
+	snprintf(dir, sizeof(dir), "/sys/bus/platform/devices/%s/misc", device);
+	if (!only_entry(dir, name, sizeof(name)))
+		return false;
+	snprintf(path, size, "/dev/%s", name);
+	return true;
+}
+
+int t_open(int page, int flags)
+{
+	char path[128];
+
+	return t_node(page, path, sizeof(path)) ? open(path, flags | O_CLOEXEC) : -1;
+}
+
+static int link_fd(void)
+{
+	static int fd = -1;
+	struct termios tio;
+
+	if (fd >= 0)
+		return fd;
+	fd = open("/dev/ttyS3", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && !tcgetattr(fd, &tio)) {
+		cfmakeraw(&tio);
+		tcsetattr(fd, TCSANOW, &tio);
+	}
+	return fd;
+}
+
+/* Send a command and read the answer, a line, without its end. */
+static bool ask(const char *command, char *answer, size_t size)
+{
+	int fd = link_fd();
+	size_t n = 0;
+
+	if (fd < 0 || write(fd, command, strlen(command)) < 0)
+		return false;
+	while (n < size && read(fd, answer + n, 1) == 1 && answer[n] != '\n')
+		n++;
+	if (n == size)
+		return false;
+	answer[n] = '\0';
+	return true;
+}
+
+bool t_poke(int page, size_t offset, const void *data, size_t len)
+{
+	char command[512], answer[16];
+	const unsigned char *bytes = data;
+	int n = snprintf(command, sizeof(command), "poke %d %zu ", page, offset);
+
+	if (n + 2 * len + 2 > sizeof(command))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		n += sprintf(command + n, "%02x", bytes[i]);
+	strcpy(command + n, "\n");
+	return ask(command, answer, sizeof(answer)) && !strcmp(answer, "ok");
+}
+
+bool t_peek(int page, size_t offset, void *data, size_t len)
+{
+	char command[64], answer[512];
+	unsigned char *bytes = data;
+
+	snprintf(command, sizeof(command), "peek %d %zu %zu\n", page, offset, len);
+	if (!ask(command, answer, sizeof(answer)) || strlen(answer) != 2 * len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (sscanf(answer + 2 * i, "%2hhx", &bytes[i]) != 1)
+			return false;
+	return true;
+}
+
+int t_write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int t_count_in_log(const char *first, const char *second, char *line, size_t size)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char record[1024];
+	int count = 0;
+	ssize_t n;
+
+	while ((n = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		if (n <= 0)
+			continue;
+		record[n] = '\0';
+		record[strcspn(record, "\n")] = '\0';
+		if (!strstr(record, first) || !strstr(record, second))
+			continue;
+		snprintf(line, size, "%s", strchr(record, ';') + 1);
+		count++;
+	}
+	close(fd);
+	return count;
+}
+
+int64_t t_clock_ns(int clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static void exec_to(int out, char *const argv[])
+{
+	dup2(out, STDOUT_FILENO);
+	dup2(out, STDERR_FILENO);
+	execv(argv[0], argv);
+	_exit(127);
+}
+
+int t_run(char *const argv[], char *output, size_t size)
+{
+	int fds[2], status;
+	size_t used = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid)
+		exec_to(fds[1], argv);
+	close(fds[1]);
+
+	while ((n = read(fds[0], output + used, size - 1 - used)) > 0)
+		used += n;
+	output[used] = '\0';
+	close(fds[0]);
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the tests share. Test pages are numbered as in vm/pages.py.
+ */
+#ifndef SELFTESTS_HELPERS_H
+#define SELFTESTS_HELPERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/vmclock-dev.h>
+
+/* The page of QEMU's own device, for the functions that take a test page. */
+#define T_QEMU	(-1)
+/* The good test page, which tests may change (and put back). */
+#define T_KNOB	0
+
+#define T_DRIVER_DIR "/sys/bus/platform/drivers/vmclock-cdev"
+
+/*
+ * The platform device made of a test page's ACPI node, "AMZNC10C:03" say.
+ * Return: false if there is none.
+ */
+bool t_platform_device(int page, char *name, size_t size);
+
+/* The /dev path of a test page. Return: false if no driver made one. */
+bool t_node(int page, char *path, size_t size);
+
+/* Open the node of a test page. Return: a file descriptor, or -1. */
+int t_open(int page, int flags);
+
+/*
+ * Change or look at a test page from outside the machine, while it runs.
+ * Return: false if the host did not do it.
+ */
+bool t_poke(int page, size_t offset, const void *data, size_t len);
+bool t_peek(int page, size_t offset, void *data, size_t len);
+
+/* Poke one field of struct vmclock_page; @value has the field's type. */
+#define t_poke_field(page, field, value) ({				\
+	__typeof__(((struct vmclock_page *)0)->field) t_v = (value);	\
+	t_poke(page, offsetof(struct vmclock_page, field), &t_v, sizeof(t_v)); })
+
+/* Write a word to a file in sysfs. Return: 0 or a negative errno. */
+int t_write_file(const char *path, const char *text);
+
+/* Lines of the kernel's log that have both texts; the last one goes to @line. */
+int t_count_in_log(const char *first, const char *second, char *line, size_t size);
+
+/* Nanoseconds of a clock. */
+int64_t t_clock_ns(int clock);
+
+/*
+ * Run a program. Return: its exit status, or -1 if it was killed. What it
+ * printed, both streams, goes to @output, cut to @size.
+ */
+int t_run(char *const argv[], char *output, size_t size);
+
+#endif /* SELFTESTS_HELPERS_H */

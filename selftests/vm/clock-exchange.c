@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The host's end of the clock exchange, see clock-link.h: finds the offset of
+ * the guest's counter from the host's.
+ *
+ *	clock-exchange FD
+ *
+ * FD is the inherited file descriptor of the guest's RAM. An exchange that
+ * left at h1 and came back at h2 (host), with the guest's reading g in
+ * between, proves that the offset is in [g - h2, g - h1]. All exchanges
+ * together prove the intersection. It is printed as
+ *
+ *	offset=N error=N
+ *
+ * in cycles: guest = host + offset modulo 2^64, +/- error.
+ */
+#include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock-link.h"
+#include "tsc.h"
+
+/*
+ * For this long, so that it is quiet on both sides at least once; and at least
+ * that often, however busy the machine.
+ */
+#define SECONDS		2
+#define COUNT_MIN	100
+/* A guest that does not answer by then never will: SIGALRM ends this. */
+#define PATIENCE	60
+/* With fewer processors than threads that spin, an answer needs a pause. */
+#define SPINS		5000
+
+struct interval {
+	int64_t lo, hi;
+};
+
+static struct interval exchange(struct clock_link *link, uint64_t request)
+{
+	uint64_t h1, h2, guest;
+
+	h1 = tsc_ordered();
+	atomic_store(&link->request, request);
+	for (int spins = 1; atomic_load(&link->answer) != request; spins++)
+		if (spins % SPINS == 0)
+			sched_yield();
+	h2 = tsc_ordered();
+	guest = atomic_load(&link->counter);
+	return (struct interval){ guest - h2, guest - h1 };
+}
+
+static void intersect(struct interval *all, struct interval one)
+{
+	if (one.lo > all->lo)
+		all->lo = one.lo;
+	if (one.hi < all->hi)
+		all->hi = one.hi;
+	if (all->lo > all->hi) {
+		fprintf(stderr, "clock-exchange: no offset fits all exchanges: a counter jumped\n");
+		exit(1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct interval all = { INT64_MIN, INT64_MAX };
+	struct clock_link *link;
+	uint64_t done = 0, width;
+	time_t end;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: clock-exchange FD\n");
+		return 2;
+	}
+	link = mmap(NULL, LINK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]),
+		    LINK_ADDRESS);
+	if (link == MAP_FAILED) {
+		perror("clock-exchange: the guest's RAM");
+		return 1;
+	}
+
+	alarm(PATIENCE);
+	/* The guest may take its time to start; then the clock runs. */
+	intersect(&all, exchange(link, ++done));
+	end = time(NULL) + SECONDS;
+	while (done < COUNT_MIN || time(NULL) <= end)
+		intersect(&all, exchange(link, ++done));
+
+	/* Without overflow; the half width is rounded up. */
+	width = (uint64_t)all.hi - (uint64_t)all.lo;
+	printf("offset=%" PRId64 " error=%" PRIu64 "\n", all.lo + (int64_t)(width / 2),
+	       (width + 1) / 2);
+	return 0;
+}

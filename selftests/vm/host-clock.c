@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Prints, every 20 ms, which time the host's clock showed at which counter
+ * reading:
+ *
+ *	COUNTER NANOSECONDS UNCERTAINTY
+ *
+ * CLOCK_REALTIME as ns since 1970, +/- the uncertainty in ns. The counter is
+ * read between two readings of the clock, the closest pair of several.
+ */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "tsc.h"
+
+#define TRIES		16
+#define INTERVAL_NS	20000000L
+
+struct sample {
+	uint64_t counter;
+	int64_t before, after;
+};
+
+static int64_t realtime_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+static struct sample sample_once(void)
+{
+	struct sample s;
+
+	s.before = realtime_ns();
+	s.counter = tsc_ordered();
+	s.after = realtime_ns();
+	return s;
+}
+
+/* A clock set back between the two readings makes a negative bracket. */
+static int closer(const struct sample *a, const struct sample *b)
+{
+	return a->after >= a->before && a->after - a->before < b->after - b->before;
+}
+
+static struct sample sample_best(void)
+{
+	struct sample best = sample_once();
+
+	for (int i = 1; i < TRIES; i++) {
+		struct sample s = sample_once();
+
+		if (closer(&s, &best) || best.after < best.before)
+			best = s;
+	}
+	return best;
+}
+
+int main(void)
+{
+	const struct timespec interval = { .tv_nsec = INTERVAL_NS };
+
+	for (;;) {
+		struct sample s = sample_best();
+		int64_t width = s.after - s.before;
+
+		/* One ns for halving, one for the clock's own rounding. */
+		if (printf("%" PRIu64 " %" PRId64 " %" PRId64 "\n", s.counter,
+			   s.before + width / 2, width / 2 + 2) < 0 || fflush(stdout))
+			return 1;
+		nanosleep(&interval, NULL);
+	}
+}

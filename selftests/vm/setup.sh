@@ -1,0 +1,259 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Sets up what `make check` and `make run` need, on Debian 12: installs missing
+# packages, fetches the guest's kernel and a few files of its source into a
+# cache, and tells make where everything is.
+#
+#	setup.sh BUILD		writes BUILD/setup.mk
+#
+# The cache is VMCLOCK_CACHE, by default ~/.cache/vmclock. What is there is
+# neither fetched nor unpacked again.
+set -eu
+
+build=$1
+cache=${VMCLOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmclock}
+codename=bookworm
+qemu_min=1:10.0
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+headers=linux-headers-cloud-amd64
+
+# package: reason
+packages="\
+gcc: compiles everything
+libc6-dev: the C library's headers
+gcc-multilib: checks that the headers work for 32-bit programs
+g++: checks that the headers work in C++
+g++-multilib: the same, 32-bit
+python3: runs the tests and the referee
+perl: runs the kernel's checkpatch and kernel-doc
+sparse: checks byte order and address spaces in the driver
+shellcheck: checks the shell scripts
+cpio: packs the guest's initramfs
+xz-utils: unpacks the kernel's source
+acpica-tools: compiles the ACPI table of the guest's test devices
+tzdata: its list of leap seconds tells TAI from UTC
+$headers: the guest kernel's headers, to build the module against"
+
+say() {
+	echo "setup: $*"
+}
+
+die() {
+	say "$*" >&2
+	exit 1
+}
+
+# Mirrors and networks have bad moments.
+retry() {
+	for pause in 5 15 0; do
+		"$@" && return
+		sleep $pause
+	done
+	return 1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "not root, and no sudo: cannot run $*"
+	fi
+}
+
+apt_root() {
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+		-o DPkg::Lock::Timeout=300 "$@"
+}
+
+apt_update() {
+	[ -z "${updated-}" ] || return 0
+	say "updating the package lists"
+	retry apt_root update >/dev/null || die "apt-get update failed"
+	updated=y
+}
+
+installed_version() {
+	dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null |
+		sed -n 's/^installed //p'
+}
+
+# Where apt has release $1 of Debian from, if it has.
+mirror() {
+	# shellcheck disable=SC2016	# apt's variables, not the shell's
+	apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI) $(ORIGIN)' \
+		'Created-By: Packages' |
+		sed -n "s/^$1 main \([^ ]*\) Debian.*/\1/p" | head -n 1
+}
+
+# A deb822 source for suite $1, on the mirror of this release.
+source_for() {
+	uri=$(mirror $codename)
+	[ -n "$uri" ] || die "apt has no $codename main: this needs Debian 12"
+	printf '%s\n' "Types: deb" "URIs: $uri" "Suites: $1" "Components: main" \
+		"Signed-By: $keyring"
+}
+
+install_packages() {
+	missing=
+	while IFS=: read -r name reason; do
+		[ -z "$(installed_version "$name")" ] || continue
+		say "installing $name:$reason"
+		missing="$missing $name"
+	done <<-END
+		$packages
+	END
+	[ -n "$missing" ] || return 0
+	apt_update
+	# shellcheck disable=SC2086	# a list of names
+	retry apt_root install --no-install-recommends $missing || die "apt-get install failed"
+}
+
+have_qemu() {
+	dpkg --compare-versions "$(installed_version qemu-system-x86)" ge $qemu_min
+}
+
+install_qemu() {
+	have_qemu && return
+	say "installing qemu-system-x86 from $codename-backports: the guest; its vmclock device came with QEMU 10.0"
+	apt_update
+	if [ -z "$(mirror $codename-backports)" ]; then
+		list=/etc/apt/sources.list.d/vmclock-backports.sources
+		say "adding $codename-backports to apt, in $list"
+		source_for $codename-backports | as_root tee $list >/dev/null
+		updated=
+		apt_update
+	fi
+	retry apt_root install --no-install-recommends -t $codename-backports \
+		qemu-system-x86 || die "apt-get install failed"
+	have_qemu || die "QEMU is still older than $qemu_min"
+}
+
+# With an expired list the page would carry UTC: Debian updates the package.
+refresh_leap_seconds() {
+	expires=$(sed -n 's/^#@[[:space:]]*\([0-9]*\).*/\1/p' /usr/share/zoneinfo/leap-seconds.list)
+	# Its seconds count from 1900.
+	[ "${expires:-0}" -le $(($(date +%s) + 2208988800)) ] || return 0
+	say "updating tzdata: its list of leap seconds has expired"
+	apt_update
+	retry apt_root install --no-install-recommends tzdata || die "apt-get install failed"
+}
+
+# Download package $1 (NAME or NAME=VERSION), with further options for apt.
+download() {
+	package=$1
+	shift
+	(cd "$tmp" && retry apt-get -q -o APT::Sandbox::User=root "$@" download "$package")
+}
+
+# The members of package file $1 that match $3..., below directory $2.
+unpack() {
+	deb=$1
+	into=$2
+	shift 2
+	mkdir -p "$into"
+	dpkg --fsys-tarfile "$deb" | tar -x -C "$into" --wildcards "$@"
+}
+
+# In one step: an interrupted run leaves nothing half done. set -e does not hold
+# inside of conditions, hence the returns up to here.
+keep() {
+	mv -T "$1" "$cache/$2" || return
+	rm -f "$tmp"/*.deb
+}
+
+guest_version() {
+	kver=$(dpkg-query -W -f '${Depends}\n' $headers |
+		sed -n 's/.*linux-headers-\([0-9][^ ,]*-cloud-amd64\).*/\1/p')
+	[ -n "$kver" ] || die "$headers does not name a kernel"
+	version=$(installed_version "linux-headers-$kver")
+	series=$(echo "$kver" | cut -d. -f1,2)
+	image=linux-image-${kver}_$version
+	source=linux-source-${series}_$version
+}
+
+fetch_image() {
+	[ ! -d "$cache/$image" ] || return 0
+	say "fetching linux-image-$kver: the guest's kernel (not installed)"
+	download "linux-image-$kver=$version" || return
+	unpack "$tmp"/linux-image-*.deb "$tmp/image" "./boot/vmlinuz-*" || return
+	keep "$tmp/image" "$image"
+}
+
+fetch_source() {
+	[ ! -d "$cache/$source" ] || return 0
+	say "fetching linux-source-$series: kselftest, checkpatch and kernel-doc (140 MB, a few files are kept)"
+	download "linux-source-$series=$version" || return
+	mkdir "$tmp/source"
+	dpkg --fsys-tarfile "$tmp"/linux-source-*.deb |
+		tar -xO --wildcards "./usr/src/linux-source-*.tar.xz" |
+		tar -xJ -C "$tmp/source" --strip-components=1 --wildcards \
+			"*/tools/testing/selftests/kselftest" \
+			"*/tools/testing/selftests/kselftest*.h" \
+			"*/tools/testing/selftests/kselftest_deps.sh" \
+			"*/tools/testing/selftests/lib.mk" \
+			"*/scripts/checkpatch.pl" "*/scripts/spelling.txt" \
+			"*/scripts/const_structs.checkpatch" "*/scripts/kernel-doc" \
+			"*/Documentation/userspace-api/ioctl/ioctl-number.rst" || return
+	keep "$tmp/source" "$source"
+}
+
+# A newer Debian's kernel header, to compare ours with. Its suite is given to
+# this one apt only, so that the system's own suites stay as they are.
+fetch_abi_header() {
+	suite=trixie-backports
+	[ ! -d "$cache/abi-header" ] || return 0
+	say "fetching linux-libc-dev of $suite: <linux/vmclock-abi.h> (not installed)"
+	[ -n "$(mirror $codename)" ] || apt_update
+	apt=$tmp/apt
+	mkdir -p "$apt/parts" "$apt/lists/partial" "$apt/cache/archives/partial"
+	source_for $suite >"$apt/parts/$suite.sources"
+	set -- -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$apt/parts" \
+		-o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" \
+		-o APT::Sandbox::User=root
+	retry apt-get -q "$@" update >/dev/null || return
+	download linux-libc-dev "$@" || return
+	unpack "$tmp"/linux-libc-dev_*.deb "$tmp/abi" "*/linux/vmclock-abi.h" || return
+	keep "$tmp/abi" abi-header
+}
+
+fetch_kernel() {
+	guest_version
+	fetch_image && fetch_source && return
+	# The mirror no longer has what was installed some time ago.
+	say "installing the present $headers"
+	apt_update
+	retry apt_root install --no-install-recommends $headers || return
+	guest_version
+	fetch_image && fetch_source
+}
+
+write_setup_mk() {
+	mkdir -p "$build"
+	cat >"$tmp/setup.mk" <<-END
+		# Written by selftests/vm/setup.sh.
+		GUEST_KVER := $kver
+		GUEST_KDIR := /usr/src/linux-headers-$kver
+		GUEST_VMLINUZ := $cache/$image/boot/vmlinuz-$kver
+		KSELFTEST_DIR := $cache/$source/tools/testing/selftests
+		KERNEL_SCRIPTS := $cache/$source/scripts
+		IOCTL_NUMBER_RST := $cache/$source/Documentation/userspace-api/ioctl/ioctl-number.rst
+		VMCLOCK_ABI_INCLUDE := $cache/abi-header/usr/include
+	END
+	cmp -s "$tmp/setup.mk" "$build/setup.mk" || cp "$tmp/setup.mk" "$build/setup.mk"
+}
+
+mkdir -p "$cache"
+# In the cache: what is kept is renamed into place.
+tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+
+install_packages
+refresh_leap_seconds
+install_qemu
+fetch_kernel || die "could not fetch the guest's kernel"
+fetch_abi_header || die "could not fetch <linux/vmclock-abi.h>"
+write_setup_mk

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The test machine: its image, its QEMU, and what must not be in its log."""
+
+import contextlib
+import mmap
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import pages
+
+# Two processors under emulation make the kernel distrust the TSC by itself.
+TSC = {"unstable": "tsc=unstable"}
+TSC_TRUSTED = "tsc=reliable clocksource=tsc"
+CMDLINE = ("console=ttyS0 cryptomgr.notests nokaslr"
+           " mitigations=off oops=panic panic=-1 slub_debug=FZPU nosoftlockup"
+           " rcupdate.rcu_cpu_stall_suppress=1")
+MEMORY = 512 << 20
+
+# Anything of these in the kernel's log is a failure.
+SPLAT = re.compile(
+    r"\bBUG\b|WARNING:|Oops|Call Trace|general protection|KFENCE|KASAN|UBSAN|"
+    r"lockdep|possible recursive locking|circular locking|refcount_t|"
+    r"blocked for more than|unregister_netdevice|Kernel panic|"
+    r"Unable to handle|unable to handle|Bad page|Object already free|"
+    r"Poison overwritten|Redzone|rcu: INFO|soft lockup|hard LOCKUP|"
+    r"self-detected stall|memory leak")
+
+
+def splats(log):
+    """The suspicious lines of a kernel log, as text."""
+    text = pathlib.Path(log).read_text(errors="replace")
+    return [line for line in text.splitlines() if SPLAT.search(line)]
+
+
+def start(command, **options):
+    """Start a helper that Ctrl-C does not reach and that dies with us."""
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *map(str, command)],
+                            stdin=subprocess.DEVNULL, start_new_session=True, **options)
+
+
+def stop(child, patience=10):
+    """End a helper, kindly at first; return its status."""
+    child.terminate()
+    try:
+        return child.wait(patience)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.wait()
+
+
+def make_image(path, build, module, programs, listing):
+    """Pack the initramfs: init, the module, the list, the programs."""
+    with tempfile.TemporaryDirectory(prefix="vmclock-") as root:
+        root = pathlib.Path(root)
+        files = {"init": build / "vm/init", "vmclock.ko": module}
+        files |= {program: build / program for program in programs}
+        for name, source in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, root / name)
+        (root / "vm").mkdir(exist_ok=True)
+        (root / "vm/list").write_text(listing)
+        for directory in ("proc", "sys", "dev", "tmp"):
+            (root / directory).mkdir()
+        pack(root, path)
+
+
+def pack(root, path):
+    """cpio and gzip the tree below @root into @path."""
+    names = "".join(f"{item.relative_to(root)}\n" for item in sorted(root.rglob("*")))
+    with open(path, "wb") as image:
+        cpio = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
+                              cwd=root, input=names.encode(), check=True,
+                              stdout=subprocess.PIPE)
+        subprocess.run(["gzip", "-1"], input=cpio.stdout, stdout=image, check=True)
+
+
+class Machine:
+    """A running guest. A context manager: leaving it ends everything."""
+
+    def __init__(self, kernel, image, logs, mode):
+        self.kernel, self.image, self.logs = kernel, image, logs
+        self.own_pages = mode in ("stock", "unstable")
+        self.tsc = TSC.get(mode, TSC_TRUSTED)
+        self.token = secrets.token_hex(16)
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            self.tmp = pathlib.Path(stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="vmclock-")))
+            output, link = (self.listen(stack, name) for name in ("output", "link"))
+            self.make_ram(stack)
+            log = stack.enter_context(open(self.logs / "qemu.log", "wb"))
+            self.qemu = start(self.command() + self.add_pages(), stdout=log, stderr=log,
+                              pass_fds=(self.ram_fd,))
+            stack.callback(stop, self.qemu)
+            self.output = self.accept(stack, output)
+            self.link = self.accept(stack, link)
+            # A guest that does not read must not hold us.
+            self.link.settimeout(60)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def command(self):
+        """QEMU's command line; the serial ports are in the guest's order."""
+        serial = [f"file:{self.logs}/console.log", "chardev:output",
+                  f"file:{self.tmp}/token", "chardev:link"]
+        return ["qemu-system-x86_64", "-machine", "q35,aux-ram-share=on,memory-backend=ram",
+                "-object", f"memory-backend-file,id=ram,size={MEMORY},share=on,"
+                f"mem-path=/proc/self/fd/{self.ram_fd}",
+                "-device", "vmclock", "-accel", "tcg", "-cpu", "max", "-smp", "2",
+                "-m", f"{MEMORY >> 20}M", "-display", "none", "-nodefaults",
+                "-no-user-config", "-no-reboot",
+                "-kernel", self.kernel, "-initrd", self.image, "-append",
+                f"{CMDLINE} {self.tsc} memmap={pages.ROOM}${pages.BASE:#x} vmclock.token={self.token}",
+                "-chardev", f"socket,id=output,path={self.tmp}/output",
+                "-chardev", f"socket,id=link,path={self.tmp}/link",
+                *(word for port in serial for word in ("-serial", port))]
+
+    def listen(self, stack, name):
+        """A socket for QEMU to connect a serial port to."""
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(self.tmp / name))
+        listener.listen(1)
+        listener.settimeout(1)
+        return listener
+
+    def accept(self, stack, listener):
+        for _ in range(60):
+            with contextlib.suppress(TimeoutError):
+                return stack.enter_context(listener.accept()[0])
+            if self.qemu.poll() is not None:
+                break
+        raise OSError(f"QEMU did not start, see {self.logs / 'qemu.log'}")
+
+    def make_ram(self, stack):
+        """Guest RAM that we can reach: a file that only has a descriptor."""
+        self.ram_fd = os.memfd_create("guest-ram")
+        stack.callback(os.close, self.ram_fd)
+        os.truncate(self.ram_fd, MEMORY)
+        self.ram = mmap.mmap(self.ram_fd, MEMORY)
+
+    def add_pages(self):
+        """Put our own pages into RAM; QEMU's options for that."""
+        if not self.own_pages:
+            return []
+        pages.fill(self.ram)
+        return ["-acpitable", f"file={pages.ssdt(self.tmp)}"]
+
+    def wait_off(self, seconds):
+        """Has QEMU ended by itself?"""
+        try:
+            return self.qemu.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def got_token(self):
+        """Has the guest said that it got to the end?"""
+        return (self.tmp / "token").read_text(errors="replace").strip() == self.token
+
+    def vmclock_page(self):
+        """Map the page of QEMU's own device, read-only."""
+        for fd in pathlib.Path(f"/proc/{self.qemu.pid}/fd").iterdir():
+            if os.readlink(fd).startswith("/memfd:vmclock_page"):
+                with open(fd, "rb") as page:
+                    return mmap.mmap(page.fileno(), pages.PAGE, prot=mmap.PROT_READ)
+        raise OSError("QEMU has no memfd for the page of its vmclock device")
+
+    def wait_fed(self, alive, seconds=30):
+        """Wait until a writer has put a synchronized time into the page."""
+        page = self.vmclock_page()
+        deadline = time.monotonic() + seconds
+        while page[0x22] != 2 or page[0x0C] & 1:
+            if not alive() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
