@@ -28,13 +28,8 @@ struct vmclk {
 	char path[];
 };
 
-/*
- * A consistent copy of the page, as it lies there, and the counter read in
- * the same window. Errors are those of vmclk_snapshot().
- */
-int vmclk__read_mapped(const struct vmclock_page *page,
-		       struct vmclock_page *copy, uint64_t *counter);
-int vmclk__read_file(int fd, struct vmclock_page *copy, uint64_t *counter);
+/* vmclk_snapshot() but for one thing: on error, @snap holds nothing of use. */
+int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap);
 
 /*
  * Is the copy a page at all? 0, -EPROTO or -EPROTONOSUPPORT.

@@ -33,37 +33,67 @@
 #define MAPPED_TRIES	(1U << 20)
 #define FILE_TRIES	(1U << 14)
 
-#define PAGE_WORDS	(sizeof(struct vmclock_page) / sizeof(uint64_t))
-
-_Static_assert(sizeof(struct vmclock_page) % sizeof(uint64_t) == 0,
-	       "the page is copied word by word");
-
-union page_copy {
-	struct vmclock_page page;
-	uint64_t words[PAGE_WORDS];
-};
+/* Atomic, so that each is one load, of one field, whatever the compiler likes. */
+#define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
 static uint32_t load_seq(const void *page)
 {
 	const struct vmclock_page *p = page;
 
-	return le32toh(__atomic_load_n(&p->seq_count, __ATOMIC_RELAXED));
+	return le32toh(LOAD(p->seq_count));
 }
 
-static void copy_words(const struct vmclock_page *page, union page_copy *copy)
+/*
+ * All but the sequence number and the counter, which belong to the window.
+ * Returns the magic, which no snapshot has room for.
+ */
+static inline uint32_t decode(const struct vmclock_page *page, struct vmclk_snapshot *snap)
 {
-	const uint64_t *from = (const uint64_t *)page;
-
-	for (size_t i = 0; i < PAGE_WORDS; i++)
-		copy->words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	snap->disruption_marker = le64toh(LOAD(page->disruption_marker));
+	snap->flags = le64toh(LOAD(page->flags));
+	snap->counter_value = le64toh(LOAD(page->counter_value));
+	snap->counter_period_frac_sec = le64toh(LOAD(page->counter_period_frac_sec));
+	snap->counter_period_esterror_rate_frac_sec =
+		le64toh(LOAD(page->counter_period_esterror_rate_frac_sec));
+	snap->counter_period_maxerror_rate_frac_sec =
+		le64toh(LOAD(page->counter_period_maxerror_rate_frac_sec));
+	snap->time_sec = le64toh(LOAD(page->time_sec));
+	snap->time_frac_sec = le64toh(LOAD(page->time_frac_sec));
+	snap->time_esterror_nanosec = le64toh(LOAD(page->time_esterror_nanosec));
+	snap->time_maxerror_nanosec = le64toh(LOAD(page->time_maxerror_nanosec));
+	snap->vm_generation_counter = le64toh(LOAD(page->vm_generation_counter));
+	snap->size = le32toh(LOAD(page->size));
+	snap->version = le16toh(LOAD(page->version));
+	snap->tai_offset_sec = (int16_t)le16toh(LOAD(page->tai_offset_sec));
+	snap->counter_id = LOAD(page->counter_id);
+	snap->time_type = LOAD(page->time_type);
+	snap->clock_status = LOAD(page->clock_status);
+	snap->smear_hint = LOAD(page->smear_hint);
+	snap->leap_indicator = LOAD(page->leap_indicator);
+	snap->counter_period_shift = LOAD(page->counter_period_shift);
+	return le32toh(LOAD(page->magic));
 }
 
-int vmclk__read_mapped(const struct vmclock_page *page,
-		       struct vmclock_page *copy, uint64_t *counter)
+static int judge_header(uint32_t magic, uint16_t version, uint32_t size)
+{
+	if (magic != VMCLOCK_PAGE_MAGIC || !version)
+		return -EPROTO;
+	if (version != VMCLOCK_PAGE_VERSION)
+		return -EPROTONOSUPPORT;
+	if (size < VMCLOCK_PAGE_SIZE_MIN)
+		return -EPROTO;
+	return 0;
+}
+
+/*
+ * The fields are loaded behind the counter read, not before: it takes longer
+ * than all of the loads, and does not depend on them nor they on it, while the
+ * LFENCE in it would wait for them. Only R1 and R3 have to enclose it.
+ */
+static int read_mapped(const struct vmclock_page *page, struct vmclk_snapshot *snap)
 {
 	for (unsigned int tries = MAPPED_TRIES; tries; tries--) {
-		union page_copy mine;
-		uint32_t seq = load_seq(page);
+		uint32_t magic, seq = load_seq(page);
 		uint64_t c;
 
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);	/* R1, with write.c */
@@ -72,8 +102,8 @@ int vmclk__read_mapped(const struct vmclock_page *page,
 			continue;
 		}
 
-		copy_words(page, &mine);
 		c = counter_read_ordered();
+		magic = decode(page, snap);
 
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);	/* R3, with write.c */
 		if (load_seq(counter_dependent(page, c)) != seq) {
@@ -81,10 +111,9 @@ int vmclk__read_mapped(const struct vmclock_page *page,
 			continue;
 		}
 
-		*copy = mine.page;
-		copy->seq_count = htole32(seq);
-		*counter = c;
-		return 0;
+		snap->seq_count = seq;
+		snap->counter = c;
+		return judge_header(magic, snap->version, snap->size);
 	}
 
 	return -ETIMEDOUT;
@@ -140,11 +169,11 @@ static int read_body(int fd, struct vmclock_page *copy)
  * The same protocol by system calls. Each call copies with loads of this CPU,
  * which the fences order as they do ours.
  */
-int vmclk__read_file(int fd, struct vmclock_page *copy, uint64_t *counter)
+static int read_file(int fd, struct vmclk_snapshot *snap)
 {
 	for (unsigned int tries = FILE_TRIES; tries; tries--) {
 		struct vmclock_page mine;
-		uint32_t seq, again;
+		uint32_t seq, again, magic;
 		uint64_t c;
 		int err;
 
@@ -168,10 +197,10 @@ int vmclk__read_file(int fd, struct vmclock_page *copy, uint64_t *counter)
 		if (again != seq)
 			continue;
 
-		mine.seq_count = htole32(seq);
-		*copy = mine;
-		*counter = c;
-		return 0;
+		magic = decode(&mine, snap);
+		snap->seq_count = seq;
+		snap->counter = c;
+		return judge_header(magic, snap->version, snap->size);
 	}
 
 	return -ETIMEDOUT;
@@ -179,69 +208,52 @@ int vmclk__read_file(int fd, struct vmclock_page *copy, uint64_t *counter)
 
 int vmclk__validate(const struct vmclock_page *copy)
 {
-	if (le32toh(copy->magic) != VMCLOCK_PAGE_MAGIC || !copy->version)
-		return -EPROTO;
-	if (le16toh(copy->version) != VMCLOCK_PAGE_VERSION)
-		return -EPROTONOSUPPORT;
-	if (le32toh(copy->size) < VMCLOCK_PAGE_SIZE_MIN)
-		return -EPROTO;
-	return 0;
+	return judge_header(le32toh(copy->magic), le16toh(copy->version),
+			    le32toh(copy->size));
 }
-
 /* A field that the page is too short for is zero, whatever lies there. */
-static void clear_absent(struct vmclock_page *copy)
+static void clear_absent(struct vmclk_snapshot *s)
 {
-	uint32_t size = le32toh(copy->size);
+#define CLEAR(field) \
+	(s->field = VMCLOCK_PAGE_HAS(s->size, field) ? s->field : 0)
 
-	if (size < sizeof(*copy))
-		memset((char *)copy + size, 0, sizeof(*copy) - size);
+	CLEAR(clock_status);
+	CLEAR(smear_hint);
+	CLEAR(tai_offset_sec);
+	CLEAR(leap_indicator);
+	CLEAR(counter_period_shift);
+	CLEAR(counter_value);
+	CLEAR(counter_period_frac_sec);
+	CLEAR(counter_period_esterror_rate_frac_sec);
+	CLEAR(counter_period_maxerror_rate_frac_sec);
+	CLEAR(time_sec);
+	CLEAR(time_frac_sec);
+	CLEAR(time_esterror_nanosec);
+	CLEAR(time_maxerror_nanosec);
+	CLEAR(vm_generation_counter);
+#undef CLEAR
 }
 
-static void decode(const struct vmclock_page *page, struct vmclk_snapshot *snap)
+int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap)
 {
-	snap->disruption_marker = le64toh(page->disruption_marker);
-	snap->flags = le64toh(page->flags);
-	snap->counter_value = le64toh(page->counter_value);
-	snap->counter_period_frac_sec = le64toh(page->counter_period_frac_sec);
-	snap->counter_period_esterror_rate_frac_sec =
-		le64toh(page->counter_period_esterror_rate_frac_sec);
-	snap->counter_period_maxerror_rate_frac_sec =
-		le64toh(page->counter_period_maxerror_rate_frac_sec);
-	snap->time_sec = le64toh(page->time_sec);
-	snap->time_frac_sec = le64toh(page->time_frac_sec);
-	snap->time_esterror_nanosec = le64toh(page->time_esterror_nanosec);
-	snap->time_maxerror_nanosec = le64toh(page->time_maxerror_nanosec);
-	snap->vm_generation_counter = le64toh(page->vm_generation_counter);
-	snap->size = le32toh(page->size);
-	snap->seq_count = le32toh(page->seq_count);
-	snap->version = le16toh(page->version);
-	snap->tai_offset_sec = (int16_t)le16toh(page->tai_offset_sec);
-	snap->counter_id = page->counter_id;
-	snap->time_type = page->time_type;
-	snap->clock_status = page->clock_status;
-	snap->smear_hint = page->smear_hint;
-	snap->leap_indicator = page->leap_indicator;
-	snap->counter_period_shift = page->counter_period_shift;
+	int err = clk->page ? read_mapped(clk->page, snap) : read_file(clk->fd, snap);
+
+	if (err)
+		return err;
+	if (__builtin_expect(snap->size < sizeof(struct vmclock_page), 0))
+		clear_absent(snap);
+	snap->counter_valid = clk->counter_trusted && snap->counter_id == COUNTER_ID;
+	if (!snap->counter_valid)
+		snap->counter = 0;
+	return 0;
 }
 
 int vmclk_snapshot(const struct vmclk *clk, struct vmclk_snapshot *snap)
 {
-	struct vmclock_page copy;
-	uint64_t counter;
-	int err;
+	struct vmclk_snapshot mine;
+	int err = vmclk__read(clk, &mine);
 
-	if (clk->page)
-		err = vmclk__read_mapped(clk->page, &copy, &counter);
-	else
-		err = vmclk__read_file(clk->fd, &copy, &counter);
 	if (!err)
-		err = vmclk__validate(&copy);
-	if (err)
-		return err;
-
-	clear_absent(&copy);
-	decode(&copy, snap);
-	snap->counter_valid = clk->counter_trusted && snap->counter_id == COUNTER_ID;
-	snap->counter = snap->counter_valid ? counter : 0;
-	return 0;
+		*snap = mine;
+	return err;
 }

@@ -65,28 +65,24 @@ static struct vmclock_line line_of(const struct vmclk_snapshot *snap)
 /*
  * @point is rounded down to ns, so the line runs less than 1 ns above it: the
  * upper edge gets that nanosecond.
+ * Member by member: copying whole structures just stored in parts would wait
+ * until the parts have reached the cache.
  */
-static void spread(struct vmclk_stamp *stamp, uint64_t maxerror_ns)
+static void spread(struct vmclk_stamp *stamp, struct vmclk_time point,
+		   uint64_t maxerror_ns)
 {
 	int64_t sec = (int64_t)(maxerror_ns / VMCLOCK_NSEC_PER_SEC);
-	uint32_t nsec = maxerror_ns % VMCLOCK_NSEC_PER_SEC;
-	struct vmclk_time *early = &stamp->earliest, *late = &stamp->latest;
+	int32_t nsec = maxerror_ns % VMCLOCK_NSEC_PER_SEC;
+	const int32_t second = VMCLOCK_NSEC_PER_SEC;
+	int32_t early = (int32_t)point.nsec - nsec;
+	int32_t late = (int32_t)point.nsec + nsec + 1 - second;
 
-	*early = *late = stamp->point;
-
-	early->sec -= sec;
-	if (early->nsec < nsec) {
-		early->nsec += VMCLOCK_NSEC_PER_SEC;
-		early->sec--;
-	}
-	early->nsec -= nsec;
-
-	late->sec += sec;
-	late->nsec += nsec + 1;
-	if (late->nsec >= VMCLOCK_NSEC_PER_SEC) {
-		late->nsec -= VMCLOCK_NSEC_PER_SEC;
-		late->sec++;
-	}
+	stamp->point.sec = point.sec;
+	stamp->point.nsec = point.nsec;
+	stamp->earliest.sec = point.sec - sec - (early < 0);
+	stamp->earliest.nsec = early < 0 ? early + second : early;
+	stamp->latest.sec = point.sec + sec + (late >= 0);
+	stamp->latest.nsec = late < 0 ? late + second : late;
 }
 
 /* Times beyond this leave no room for any bound in 64 signed bits. */
@@ -108,14 +104,13 @@ static enum vmclk_reason compute(const struct vmclk_snapshot *snap,
 	if (maxerror_ns == UINT64_MAX)
 		return VMCLK_OUT_OF_RANGE;
 
-	stamp->point.sec = (int64_t)t.sec;
-	stamp->point.nsec = vmclock_math_nsec(t.frac);
-	spread(stamp, maxerror_ns);
+	spread(stamp, (struct vmclk_time){ (int64_t)t.sec, vmclock_math_nsec(t.frac) },
+	       maxerror_ns);
 	return VMCLK_OK;
 }
 
-int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
-		   struct vmclk_stamp *stamp)
+static int stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
+		    struct vmclk_stamp *stamp)
 {
 	memset(stamp, 0, sizeof(*stamp));
 	stamp->counter = counter;
@@ -145,19 +140,25 @@ int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 	return 0;
 }
 
+int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
+		   struct vmclk_stamp *stamp)
+{
+	return stamp_at(snap, counter, stamp);
+}
+
 int vmclk_now(const struct vmclk *clk, struct vmclk_stamp *stamp)
 {
 	struct vmclk_snapshot snap;
-	int err = vmclk_snapshot(clk, &snap);
+	int err = vmclk__read(clk, &snap);
 
-	return err ? err : vmclk_stamp_at(&snap, snap.counter, stamp);
+	return err ? err : stamp_at(&snap, snap.counter, stamp);
 }
 
 int vmclk_convert(const struct vmclk *clk, uint64_t counter,
 		  struct vmclk_stamp *stamp)
 {
 	struct vmclk_snapshot snap;
-	int err = vmclk_snapshot(clk, &snap);
+	int err = vmclk__read(clk, &snap);
 
-	return err ? err : vmclk_stamp_at(&snap, counter, stamp);
+	return err ? err : stamp_at(&snap, counter, stamp);
 }

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a reading of the page costs, beside the counter read it contains.
+ *
+ * The machine may be shared, so each repetition runs every operation once, in
+ * turn, and the table has minima and medians over the repetitions: compare the
+ * ratios of one table, not numbers of two.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../tests/pages.h"
+#include "vmclk.h"
+#include "write.h"
+
+#define CALLS		2000
+#define REPETITIONS	1001
+#define SLICES		11
+#define SLICE_NS	20000000
+#define SAMPLES		1000000
+#define SAMPLING_NS	3000000000
+
+static struct test_page shared;
+static struct page_writer writer;
+static struct page_fields fields;
+static struct vmclk *clk;
+static double ns_per_tick;
+static atomic_bool stop;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "bench: %s\n", what);
+	exit(2);
+}
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* The compiler must take what lies at @p for used. */
+static inline void keep(const void *p)
+{
+	__asm__ volatile("" : : "r" (p) : "memory");
+}
+
+static void op_empty(void)
+{
+	keep(NULL);
+}
+
+static void op_counter(void)
+{
+	uint64_t c = counter_read_ordered();
+
+	keep(&c);
+}
+
+static void op_gettime(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	keep(&ts);
+}
+
+static void op_snapshot(void)
+{
+	struct vmclk_snapshot snap;
+
+	vmclk_snapshot(clk, &snap);
+	keep(&snap);
+}
+
+static void op_now(void)
+{
+	struct vmclk_stamp stamp;
+
+	vmclk_now(clk, &stamp);
+	keep(&stamp);
+}
+
+static void op_convert(void)
+{
+	struct vmclk_stamp stamp;
+
+	vmclk_convert(clk, fields.counter_value + 12345, &stamp);
+	keep(&stamp);
+}
+
+static void op_write(void)
+{
+	page_begin(&writer);
+	page_commit(&writer, &fields);
+}
+
+struct op {
+	const char *name;
+	void (*run)(void);
+	double ns[REPETITIONS];
+};
+
+#define COUNTER_OP 1
+
+static struct op ops[] = {
+	{ .name = "empty loop", .run = op_empty },
+	{ .name = "ordered counter read", .run = op_counter },
+	{ .name = "clock_gettime(REALTIME)", .run = op_gettime },
+	{ .name = "vmclk_snapshot", .run = op_snapshot },
+	{ .name = "vmclk_now", .run = op_now },
+	{ .name = "vmclk_convert", .run = op_convert },
+	{ .name = "page write", .run = op_write },
+};
+
+#define N_OPS (sizeof(ops) / sizeof(ops[0]))
+
+/* noinline: each operation is called through the same kind of call. */
+static __attribute__((noinline)) double time_op(void (*run)(void))
+{
+	uint64_t start = counter_read_ordered();
+
+	for (unsigned int i = 0; i < CALLS; i++)
+		run();
+	return (counter_read_ordered() - start) * ns_per_tick / CALLS;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void bench_calls(void)
+{
+	double *base = ops[COUNTER_OP].ns;
+
+	for (unsigned int r = 0; r < REPETITIONS; r++)
+		for (unsigned int i = 0; i < N_OPS; i++)
+			ops[i].ns[r] = time_op(ops[i].run);
+
+	printf("%-26s %8s %8s %8s %8s\n", "ns a call", "min", "ratio", "median", "ratio");
+	for (unsigned int i = 0; i < N_OPS; i++)
+		qsort(ops[i].ns, REPETITIONS, sizeof(double), compare_doubles);
+	for (unsigned int i = 0; i < N_OPS; i++) {
+		double *ns = ops[i].ns;
+
+		printf("%-26s %8.1f %8.2f %8.1f %8.2f\n", ops[i].name, ns[0],
+		       ns[0] / base[0], ns[REPETITIONS / 2],
+		       ns[REPETITIONS / 2] / base[REPETITIONS / 2]);
+	}
+}
+
+static void pin_to(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity failed");
+}
+
+/**
+ * struct reader - a thread that reads until told to stop
+ * @thread: the thread
+ * @cpu: where it runs
+ * @reads: successful reads
+ */
+struct reader {
+	pthread_t thread;
+	unsigned int cpu;
+	uint64_t reads;
+};
+
+static void *read_on(void *arg)
+{
+	struct reader *me = arg;
+	struct vmclk_stamp stamp;
+	uint64_t reads = 0;
+
+	pin_to(me->cpu);
+	while (!atomic_load_explicit(&stop, memory_order_relaxed))
+		reads += !vmclk_now(clk, &stamp);
+	me->reads = reads;
+	return NULL;
+}
+
+static void *write_on(void *cpu)
+{
+	pin_to(*(unsigned int *)cpu);
+	while (!atomic_load_explicit(&stop, memory_order_relaxed))
+		op_write();
+	return NULL;
+}
+
+static void start_thread(pthread_t *thread, void *(*body)(void *), void *arg)
+{
+	if (pthread_create(thread, NULL, body, arg))
+		die("no thread to be had");
+}
+
+/* Nanoseconds between two reads of all @n readers together. */
+static double slice(unsigned int n, bool with_writer)
+{
+	struct reader readers[2] = { { .cpu = 0 }, { .cpu = 1 } };
+	const struct timespec nap = { .tv_nsec = SLICE_NS };
+	unsigned int writer_cpu = n;
+	pthread_t writing;
+	uint64_t reads = 0, t = clock_ns(CLOCK_MONOTONIC);
+
+	atomic_store(&stop, false);
+	if (with_writer)
+		start_thread(&writing, write_on, &writer_cpu);
+	for (unsigned int i = 0; i < n; i++)
+		start_thread(&readers[i].thread, read_on, &readers[i]);
+	nanosleep(&nap, NULL);
+	t = clock_ns(CLOCK_MONOTONIC) - t;
+	atomic_store(&stop, true);
+	if (with_writer)
+		pthread_join(writing, NULL);
+	for (unsigned int i = 0; i < n; i++) {
+		pthread_join(readers[i].thread, NULL);
+		reads += readers[i].reads;
+	}
+	return (double)t / (reads ? reads : 1);
+}
+
+static void bench_threads(void)
+{
+	double base = ops[COUNTER_OP].ns[0], median = ops[COUNTER_OP].ns[REPETITIONS / 2];
+	double ns[4][SLICES];
+
+	for (unsigned int s = 0; s < SLICES; s++)
+		for (unsigned int kind = 0; kind < 4; kind++)
+			ns[kind][s] = slice(1 + (kind & 1), kind & 2);
+
+	printf("\n%-26s %8s %8s %8s %8s\n", "ns a read, all threads", "min", "ratio", "median",
+	       "ratio");
+	for (unsigned int kind = 0; kind < 4; kind++) {
+		bool shares = 1 + (kind & 1) + !!(kind & 2) > sysconf(_SC_NPROCESSORS_ONLN);
+
+		qsort(ns[kind], SLICES, sizeof(double), compare_doubles);
+		printf("%u reader%s%-17s %8.1f %8.2f %8.1f %8.2f%s\n", 1 + (kind & 1),
+		       kind & 1 ? "s" : " ", kind & 2 ? ", writer flat out" : "", ns[kind][0],
+		       ns[kind][0] / base, ns[kind][SLICES / 2], ns[kind][SLICES / 2] / median,
+		       shares ? "  (more threads than CPUs)" : "");
+	}
+}
+
+static int compare_ticks(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Each sample has the cost of one ordered counter read in it. */
+static void bench_latency(bool with_writer)
+{
+	static const double percents[] = { 50, 90, 99, 99.9, 99.99 };
+	static uint64_t ticks[SAMPLES];
+	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + SAMPLING_NS;
+	unsigned int n, writer_cpu = 1;
+	struct vmclk_stamp stamp;
+	pthread_t writing;
+
+	atomic_store(&stop, false);
+	if (with_writer)
+		start_thread(&writing, write_on, &writer_cpu);
+	for (n = 0; n < SAMPLES && (n % 64 || clock_ns(CLOCK_MONOTONIC) < deadline); n++) {
+		uint64_t t = counter_read_ordered();
+
+		vmclk_now(clk, &stamp);
+		ticks[n] = counter_read_ordered() - t;
+	}
+	atomic_store(&stop, true);
+	if (with_writer)
+		pthread_join(writing, NULL);
+
+	qsort(ticks, n, sizeof(ticks[0]), compare_ticks);
+	printf("%-26s", with_writer ? "writer flat out" : "no writer");
+	for (unsigned int i = 0; i < sizeof(percents) / sizeof(percents[0]); i++)
+		printf(" %8.1f", ticks[(size_t)(n / 100. * percents[i])] * ns_per_tick);
+	printf(" %8u\n", n);
+}
+
+static void calibrate(void)
+{
+	const struct timespec nap = { .tv_nsec = 200000000 };
+	uint64_t ns = clock_ns(CLOCK_MONOTONIC), ticks = counter_read_ordered();
+
+	nanosleep(&nap, NULL);
+	ticks = counter_read_ordered() - ticks;
+	ns = clock_ns(CLOCK_MONOTONIC) - ns;
+	if (!ticks)
+		die("this machine has no counter that a page could name");
+	ns_per_tick = (double)ns / ticks;
+}
+
+static void print_cpu(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/cpuinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "model name", 10)) {
+			printf("CPU%s", strchr(line, ':'));
+			break;
+		}
+	if (f)
+		fclose(f);
+	printf("%ld CPUs, %.3f ns a tick, %u repetitions of %u calls\n\n",
+	       sysconf(_SC_NPROCESSORS_ONLN), ns_per_tick, REPETITIONS, CALLS);
+}
+
+/* A line through now, so that distances are those of a page in use. */
+static void make_page(void)
+{
+	struct vmclock_page page = good_page();
+	struct vmclk_stamp stamp;
+
+	page.counter_value = htole64(counter_read_ordered());
+	shared = page_make(&page, PAGE_BYTES, F_SEAL_SHRINK);
+	if (page_attach(&writer, shared.page, PAGE_BYTES, &fields) ||
+	    vmclk_open(shared.path, &clk))
+		die("cannot open the page");
+	if (vmclk_now(clk, &stamp))
+		die(vmclk_reason_str(stamp.reason));
+}
+
+int main(void)
+{
+	pin_to(0);
+	calibrate();
+	make_page();
+	print_cpu();
+	bench_calls();
+	bench_threads();
+	printf("\n%-26s %8s %8s %8s %8s %8s %8s\n", "vmclk_now and a counter, ns", "p50", "p90", "p99",
+	       "p99.9", "p99.99", "samples");
+	bench_latency(false);
+	bench_latency(true);
+	vmclk_close(clk);
+	page_drop(&shared);
+	return 0;
+}
