@@ -71,6 +71,10 @@ cat > "$dir/expected" <<'END'
 ./usr/lib/lab/libvmclk.so.0
 ./usr/lib/lab/pkgconfig/libvmclk.pc
 ./usr/sbin/vmclock-hostd
+./usr/share/man/man1/vmclockctl.1
+./usr/share/man/man4/vmclock.4
+./usr/share/man/man7/libvmclk.7
+./usr/share/man/man8/vmclock-hostd.8
 END
 
 test_that "make install succeeds" do_install
