@@ -548,6 +548,12 @@ bool calibrate_rebase(const struct calibrate_line *line, uint64_t counter,
 	return vmclock_math_time(&line->max, counter, &at->max.time);
 }
 
+/* An error that does not fit any more is as large as can be. */
+static uint64_t shift_up(uint64_t error, int up)
+{
+	return up && error >> (64 - up) ? UINT64_MAX : error << up;
+}
+
 void calibrate_normalise(struct calibrate_line *line)
 {
 	int up = line->max.period ? __builtin_clzll(line->max.period) : 0;
@@ -555,7 +561,7 @@ void calibrate_normalise(struct calibrate_line *line)
 	if (line->max.shift + up > VMCLOCK_MATH_SHIFT_MAX)
 		up = VMCLOCK_MATH_SHIFT_MAX - line->max.shift;
 	line->max.period <<= up;
-	line->max.period_maxerror <<= up;
-	line->est_rate <<= up;
+	line->max.period_maxerror = shift_up(line->max.period_maxerror, up);
+	line->est_rate = shift_up(line->est_rate, up);
 	line->max.shift += up;
 }

@@ -181,7 +181,7 @@ static void translate(struct feeder *f, const struct source_reading *from,
 
 static int publish_line(struct feeder *f, const struct source_reading *reading)
 {
-	bool is_first = !f->has_published;
+	bool is_first = !f->has_published, in_time;
 	int err;
 
 	if (is_first && f->cal.is_adopted)
@@ -191,14 +191,15 @@ static int publish_line(struct feeder *f, const struct source_reading *reading)
 		if (err)
 			return log_error("getrandom", err);
 	}
-	publish_calibrated(&f->pub, &f->cal, &f->scale,
-			   scale_leap_indicator(&f->scale, reading));
+	in_time = publish_calibrated(&f->pub, &f->cal, &f->scale,
+				     scale_leap_indicator(&f->scale, reading));
 	if (is_first)
 		log_start(f);
 	f->has_published = true;
 	f->needs_marker = false;
 	f->tries = 0;
-	log_state(f, f->cal.line.bounded ? FEEDER_SYNCHRONIZED : FEEDER_UNKNOWN);
+	if (in_time)
+		log_state(f, f->cal.line.bounded ? FEEDER_SYNCHRONIZED : FEEDER_UNKNOWN);
 	log_calibration(f);
 	return 0;
 }

@@ -55,8 +55,8 @@ static const char help[] =
 "  --file=PATH               in this file; made if there is none\n"
 "The guest's counter:\n"
 "  --tsc-offset=TICKS        guest = host * ratio / 2^frac-bits + offset, modulo\n"
-"  --tsc-ratio=RATIO         2^64; without them the guest sees the host's\n"
-"  --tsc-frac-bits=BITS      counter. BITS: 48 (default, Intel) or 32 (AMD)\n"
+"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid; the ratio\n"
+"  --tsc-frac-bits=BITS      is 1 by default. BITS: 48 (default, Intel) or 32 (AMD)\n"
 "  --tsc-offset-error=TICKS  how far the offset may be off; widens the bound\n"
 "The time:\n"
 "  --assume-synchronized=BOUND\n"
@@ -164,6 +164,7 @@ static bool parse_target(struct options *o, int opt, const char *arg)
 		o->file = arg;
 		return *arg;
 	case OPT_TSC_OFFSET:
+		o->has_tsc_offset = true;
 		return parse_offset(arg, &o->guest.offset);
 	case OPT_TSC_RATIO:
 		return parse_u64(arg, UINT64_MAX, &o->guest.ratio) && o->guest.ratio;
@@ -227,6 +228,8 @@ static enum options_result check(struct options *o)
 {
 	if (!o->file == !o->qemu_pid)
 		return complain("give one of --qemu-pid and --file");
+	if (o->qemu_pid && !o->has_tsc_offset)
+		return complain("--qemu-pid needs --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)");
 	if (o->wants_utc && o->has_tai_offset)
 		return complain("--tai-offset is for a TAI page");
 	if (!o->guest.ratio)

@@ -22,6 +22,7 @@
  * @assumed_ns: with --assume-synchronized the bound, else 0
  * @wants_utc: publish UTC in any case
  * @has_tai_offset: @tai_offset_sec is given
+ * @has_tsc_offset: @guest.offset is given
  * @tai_offset_sec: UTC - TAI
  * @leap_list: path of the leap second list
  * @leap_list_given: the operator named it: then it must be good
@@ -40,6 +41,7 @@ struct options {
 	uint64_t assumed_ns;
 	bool wants_utc;
 	bool has_tai_offset;
+	bool has_tsc_offset;
 	int tai_offset_sec;
 	const char *leap_list;
 	bool leap_list_given;

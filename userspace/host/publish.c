@@ -56,6 +56,7 @@ bool publish_found_line(const struct publish *pub, const struct scale *scale,
 	return !pub->was_torn && f->counter_id == COUNTER_ID &&
 	       f->time_type == scale_time_type(scale) && f->counter_period_frac_sec &&
 	       f->counter_period_shift <= VMCLOCK_MATH_SHIFT_MAX &&
+	       f->counter_period_maxerror_rate_frac_sec <= f->counter_period_frac_sec &&
 	       f->time_sec && f->time_sec < SEC_MAX;
 }
 
@@ -67,7 +68,8 @@ void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
 			.vm_generation_counter = pub->fields.vm_generation_counter,
 			.flags = pub->fields.flags & KEPT_FLAGS,
 		};
-	pub->fields.flags &= KEPT_FLAGS | LINE_FLAGS;
+	/* The line that comes may start earlier than this one. */
+	pub->fields.flags &= KEPT_FLAGS | (LINE_FLAGS & ~VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
 	pub->fields.counter_id = COUNTER_ID;
 	pub->fields.time_type = time_type;
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
@@ -98,13 +100,26 @@ static void fill_line(struct page_fields *f, const struct calibrate_line *at,
 	f->time_maxerror_nanosec = at->bounded ? at->max.maxerror_ns : 0;
 }
 
+/*
+ * Leap indicator and TAI offset are those of the latest reading, and hold at
+ * the reference point: without a new reading it must not pass a leap second.
+ */
+static bool leap_is_between(const struct page_fields *f, uint64_t to_sec)
+{
+	int64_t utc = f->flags & VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID ? f->tai_offset_sec : 0;
+
+	return vmclock_math_leap_is_near(f->leap_indicator, f->time_sec + utc, to_sec + utc);
+}
+
 /* The page is open. */
 static void commit_line(struct publish *pub, const struct calibrate_line *line,
-			const struct scale *scale, uint64_t counter)
+			const struct scale *scale, uint64_t counter, bool is_new)
 {
 	struct calibrate_line at;
 
-	if (calibrate_rebase(line, counter, &at)) {
+	if (calibrate_rebase(line, counter, &at) &&
+	    (is_new || !leap_is_between(&pub->fields,
+					scale_page_seconds(scale, at.max.time.sec)))) {
 		calibrate_normalise(&at);
 		fill_line(&pub->fields, &at, scale);
 	}
@@ -122,7 +137,7 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 	in_time = calibrate_cross(cal, counter);
 	if (in_time)
 		pub->fields.leap_indicator = leap_indicator;
-	commit_line(pub, &cal->line, scale, counter);
+	commit_line(pub, &cal->line, scale, counter, in_time);
 	return in_time;
 }
 
@@ -130,7 +145,7 @@ void publish_rebased(struct publish *pub, const struct calibrate_line *line,
 		     const struct scale *scale)
 {
 	page_begin(&pub->writer);
-	commit_line(pub, line, scale, guest_counter_read(pub->guest));
+	commit_line(pub, line, scale, guest_counter_read(pub->guest), false);
 }
 
 void publish_unreliable(struct publish *pub)

@@ -318,7 +318,7 @@ def a_leap_list_named_must_be_good(tmp):
 
 def qemus_page_is_found_and_fed(_):
     with Player("1000:other", "8192:vmclock_page") as player:
-        with Hostd(f"--qemu-pid={player.pid}", *ASSUME) as hostd:
+        with Hostd(f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME) as hostd:
             wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
             page = Page(player.page())
             check(page.marker == 1, "the marker of a page without a clock was changed")
@@ -329,7 +329,7 @@ def qemus_page_is_found_and_fed(_):
 
 def the_writer_ends_with_the_machine(_):
     with Player("4096:vmclock_page") as player:
-        with Hostd(f"--qemu-pid={player.pid}", *ASSUME) as hostd:
+        with Hostd(f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME) as hostd:
             wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
             player.proc.kill()
             player.proc.wait()
@@ -339,31 +339,31 @@ def the_writer_ends_with_the_machine(_):
 
 def a_page_that_is_open_twice_is_one_page(_):
     with Player("+4096:vmclock_page") as player:
-        with Hostd(f"--qemu-pid={player.pid}", *ASSUME):
+        with Hostd(f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME):
             wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
 
 
 def what_is_not_qemu_with_a_page_is_explained(_):
-    refused("aux-ram-share=on", f"--qemu-pid={os.getpid()}")
+    refused("aux-ram-share=on", f"--qemu-pid={os.getpid()}", "--tsc-offset=0")
     with Player("4096:vmclock_page", "4096:vmclock_page") as player:
-        refused("two VMClock pages", f"--qemu-pid={player.pid}")
+        refused("two VMClock pages", f"--qemu-pid={player.pid}", "--tsc-offset=0")
     with Player("100:vmclock_page") as player:
-        refused("not a page of memory", f"--qemu-pid={player.pid}")
+        refused("not a page of memory", f"--qemu-pid={player.pid}", "--tsc-offset=0")
     with Player("-4096:vmclock_page") as player:
-        refused("no VMClock page", f"--qemu-pid={player.pid}")
+        refused("no VMClock page", f"--qemu-pid={player.pid}", "--tsc-offset=0")
     with Player() as player:
         pid = player.pid
-    refused("No such process", f"--qemu-pid={pid}")
+    refused("No such process", f"--qemu-pid={pid}", "--tsc-offset=0")
 
 
 def a_process_of_somebody_else_is_not_opened(tmp):
     if os.geteuid():
-        refused("Permission denied", "--qemu-pid=1")
+        refused("Permission denied", "--qemu-pid=1", "--tsc-offset=0")
         return
     tmp.chmod(0o755)
     shutil.copy(BUILD / "vmclock-hostd", tmp / "vmclock-hostd")
     with Player("4096:vmclock_page") as player:
-        done = subprocess.run([tmp / "vmclock-hostd", f"--qemu-pid={player.pid}"],
+        done = subprocess.run([tmp / "vmclock-hostd", f"--qemu-pid={player.pid}", "--tsc-offset=0"],
                               text=True, stderr=subprocess.PIPE, user=65534, cwd="/",
                               timeout=PATIENCE, check=False)
         check(done.returncode == 2 and "Permission denied" in done.stderr, done.stderr)
@@ -371,14 +371,14 @@ def a_process_of_somebody_else_is_not_opened(tmp):
 
 def two_writers_of_one_machine_are_refused(_):
     with Player("4096:vmclock_page") as player:
-        with Hostd(f"--qemu-pid={player.pid}", *ASSUME):
+        with Hostd(f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME):
             wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
-            refused("another writer has this page", f"--qemu-pid={player.pid}")
+            refused("another writer has this page", f"--qemu-pid={player.pid}", "--tsc-offset=0")
 
 
 def a_page_written_by_the_hypervisor_ends_the_writer(_):
     with Player("4096:vmclock_page") as player:
-        with Hostd(f"--qemu-pid={player.pid}", *ASSUME, "--interval=50ms") as hostd:
+        with Hostd(f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME, "--interval=50ms") as hostd:
             wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
             with open(player.page(), "r+b") as file:    # as QEMU does at a restore
                 file.seek(0x0c)

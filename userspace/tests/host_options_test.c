@@ -122,6 +122,7 @@ TAP_TEST(one_page_has_to_be_named)
 	refuses("");
 	refuses("--file=p --qemu-pid=1");
 	refuses("--file=");
+	refuses("--qemu-pid=1");
 	refuses("--qemu-pid=0");
 	refuses("--qemu-pid=-1");
 	refuses("--qemu-pid=2147483648");
