@@ -13,6 +13,8 @@ SECONDS ?= 20
 FEED_OPTIONS ?= --publish-us=5
 
 BUILD := $(CURDIR)/build
+# Those of userspace/Makefile: whatever the environment says of them is not meant.
+unexport OUT BUILD_ROOT
 RESULTS := $(BUILD)/results
 VM := $(BUILD)/vm
 
@@ -28,8 +30,11 @@ MAKEFLAGS += --no-print-directory
 all: modules userspace
 
 # Kbuild writes beside the sources: give it copies. $(1) is the directory.
+# What has gone from the tree must not live on there.
 define stage
 $(Q)mkdir -p $(1) && cp -au Kbuild driver uapi $(1)/
+$(Q)cd $(1) && find Kbuild driver uapi -name '*.[ch]' ! -name '*.mod.c' | \
+	while read -r file; do [ -e $(CURDIR)/$$file ] || rm $$file; done
 endef
 
 modules:
@@ -81,7 +86,7 @@ check:
 	@$(sum) --require $(static_checks) $(unit_tests) vm-stock vm-unstable vm-feed >$(BUILD)/summary; \
 		status=$$?; cat $(BUILD)/summary; exit $$status
 
-static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc \
+static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc man \
 	ioctl-magic tap_test
 unit_tests := $(addprefix userspace/,$(basename $(notdir $(wildcard userspace/tests/*_test.*))))
 
@@ -93,7 +98,7 @@ do-check-static:
 	$(MAKE) -C uapi check RESULTS=$(RESULTS) || status=1; \
 	check userspace-build $(MAKE) -C userspace $(JOBS); \
 	check module-build $(MAKE) guest-module; \
-	for text in checkpatch shellcheck kernel-doc ioctl-magic; do \
+	for text in checkpatch shellcheck kernel-doc man ioctl-magic; do \
 		check $$text selftests/static-checks.sh $$text; \
 	done; \
 	$(TAP) run --results $(RESULTS) tap_test -- python3 selftests/tap_test.py || status=1; \
@@ -109,16 +114,16 @@ guest-module:
 	$(call stage,$(guest))
 	$(Q)$(MAKE) -C $(GUEST_KDIR) M=$(guest) W=1 C=2 CF=-D__CHECK_ENDIAN__ KCFLAGS=-Werror \
 		modules >$(guest_log) 2>&1 || { cat $(guest_log); exit 1; }
-	$(Q)! grep -E '(driver|uapi)/[^ ]*: (warning|error):' $(guest_log)
+	$(Q)! grep -E '^WARNING|(driver|uapi)/[^ ]*: (warning|error):' $(guest_log)
 
 # Programs of the machine: static ones for the guest, the others for the host.
 vm_static := $(VM)/init $(VM)/clock-peer
 vm_programs := $(vm_static) $(VM)/clock-exchange $(VM)/host-clock
-$(vm_static): private LDFLAGS += -static
+$(vm_static): private static := -static
 $(vm_programs): $(VM)/%: selftests/vm/%.c $(wildcard selftests/vm/*.h)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
-		-Wmissing-prototypes -Werror $(LDFLAGS) -o $@ $<
+		-Wmissing-prototypes -Werror $(static) $(LDFLAGS) -o $@ $<
 
 machine: guest-module $(vm_programs)
 	$(Q)$(MAKE) -C userspace $(JOBS)

@@ -32,13 +32,18 @@ check_shellcheck() {
 
 # It prints what is missing and exits with 0.
 check_kernel_doc() {
-	complaints=$(for header in uapi/linux/*.h driver/vmclock_math.h userspace/include/*.h; do
+	complaints=$(for header in uapi/linux/*.h driver/vmclock_math.h userspace/include/*.h \
+			userspace/compat/*.h; do
 		perl "$KERNEL_SCRIPTS/kernel-doc" -none "$header" 2>&1
 	done)
 	[ -z "$complaints" ] || {
 		echo "$complaints"
 		return 1
 	}
+}
+
+check_man() {
+	mandoc -T lint -W warning userspace/man/*.[1-8]
 }
 
 # Has nobody else our ioctl number? The list writes it as 0xC7 or as 'a'.

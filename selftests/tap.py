@@ -69,6 +69,8 @@ class Results:
             self.failed.append(what)
         elif directive and directive[1].upper() == "SKIP":
             self.skipped.append((what, directive[2]))
+        elif directive:
+            self.failed.append(f"{what}: passed, but marked {directive[1]}")
         else:
             self.passed.append(what)
 

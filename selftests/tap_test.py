@@ -64,6 +64,8 @@ CASES = {
                               (1, "0 passed, 1 failed, 0 skipped")),
     "a known failure is a failure": (sum_of, ("1..1\nnot ok 1 x # TODO later",), {},
                                      (1, "0 passed, 1 failed, 0 skipped")),
+    "an expected failure is a failure": (sum_of, ("1..1\nok 1 x # XFAIL broken",), {},
+                                         (1, "0 passed, 1 failed, 0 skipped")),
     "no plan": (sum_of, ("ok 1 x",), {}, (1, "1 passed, 1 failed, 0 skipped")),
     "no output": (sum_of, ("",), {}, (1, "0 passed, 1 failed, 0 skipped")),
     "no tests": (sum_of, ("1..0",), {}, (1, "0 passed, 1 failed, 0 skipped")),

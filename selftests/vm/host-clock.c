@@ -5,12 +5,15 @@
  *
  *	COUNTER NANOSECONDS UNCERTAINTY
  *
- * CLOCK_REALTIME as ns since 1970, +/- the uncertainty in ns. The counter is
- * read between two readings of the clock, the closest pair of several.
+ * CLOCK_REALTIME, and what the kernel still has to slew it by, as ns since 1970,
+ * +/- the uncertainty in ns. The counter is read between two readings of the
+ * clock, the closest pair of several.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/timex.h>
 #include <time.h>
 
 #include "tsc.h"
@@ -60,6 +63,22 @@ static struct sample sample_best(void)
 	return best;
 }
 
+/*
+ * What a time daemon has asked for and the kernel has not applied yet. Of that,
+ * the part under way in this second does not show, a third at most.
+ */
+static int64_t pending_slew_ns(int64_t *uncertainty)
+{
+	struct timex pll = { .modes = 0 }, single = { .modes = ADJ_OFFSET_SS_READ };
+	int64_t ns;
+
+	if (adjtimex(&pll) < 0 || adjtimex(&single) < 0)
+		return 0;
+	ns = pll.status & STA_NANO ? pll.offset : pll.offset * INT64_C(1000);
+	*uncertainty += llabs(ns) / 3 + (ns != 0) + (single.offset ? 500000 : 0);
+	return ns + single.offset * INT64_C(1000);
+}
+
 int main(void)
 {
 	const struct timespec interval = { .tv_nsec = INTERVAL_NS };
@@ -67,10 +86,12 @@ int main(void)
 	for (;;) {
 		struct sample s = sample_best();
 		int64_t width = s.after - s.before;
-
 		/* One ns for halving, one for the clock's own rounding. */
-		if (printf("%" PRIu64 " %" PRId64 " %" PRId64 "\n", s.counter,
-			   s.before + width / 2, width / 2 + 2) < 0 || fflush(stdout))
+		int64_t uncertainty = width / 2 + 2;
+		int64_t ns = s.before + width / 2 + pending_slew_ns(&uncertainty);
+
+		if (printf("%" PRIu64 " %" PRId64 " %" PRId64 "\n", s.counter, ns,
+			   uncertainty) < 0 || fflush(stdout))
 			return 1;
 		nanosleep(&interval, NULL);
 	}

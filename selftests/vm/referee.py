@@ -59,8 +59,9 @@ class HostClock:
 class Referee:
     """Judges the lines of `vmclockctl watch --json`, in order."""
 
-    def __init__(self, clock, offset, error):
+    def __init__(self, clock, offset, error, expected):
         self.clock, self.offset, self.error = clock, offset, error
+        self.expected = expected
         self.pending = []
         self.widths = []
         self.inside = self.total = 0
@@ -102,11 +103,13 @@ class Referee:
                 "inside": earliest <= host - doubt and host + doubt <= latest}
 
     def all_inside(self):
-        return self.total > 0 and self.inside == self.total and not self.pending
+        return self.inside == self.total == self.expected > 0 and not self.pending
 
     def summary(self):
         """The verdict, in one line or three."""
-        text = f"host time inside the guest's interval: {self.inside} of {self.total}"
+        text = f"host time inside the guest's interval: {self.inside} of {self.expected}"
+        if self.total != self.expected:
+            text += f"\n{self.total} lines came"
         if self.pending:
             text += f"\n{len(self.pending)} more could not be compared"
         if self.widths:

@@ -42,6 +42,7 @@ TIMEOUT = 900
 PROGRAM_TIMEOUT = 300
 LINE_MAX = 65536
 PEER = "clock-peer"
+PEER_AGAIN = "clock-peer-again"
 # What the harness says before and after each test. It is in the log.
 NOISE = re.compile(r"#\s+(RUN|OK)\s|TAP version|# (Starting|Totals)")
 
@@ -111,6 +112,7 @@ class Run:
         self.current = None
         self.hostd = self.referee = self.machine = None
         self.trouble = []
+        self.offset_checked = False
         self.judged = 0
 
     def say(self, text):
@@ -171,10 +173,14 @@ class Run:
             self.frames[self.current] = [None, []]
             if self.current == PEER:
                 self.feed()
+            elif self.current == PEER_AGAIN:
+                self.check_offset()
             return
         if match := re.fullmatch(r"# end (\S+) status=(\S+)", line):
             if match[1] == self.current:
                 self.frames[self.current][0] = match[2]
+            if match[1] == PEER:
+                self.machine.ram[pages.LINK:pages.LINK + 64] = bytes(64)
             self.current = None
             self.check_hostd()
             return
@@ -200,8 +206,13 @@ class Run:
                                 f" see {self.logs / 'hostd.log'}")
             self.hostd = None
 
-    def feed(self):
-        """The guest answers the exchange: find the offset, start the writer."""
+    def lines_expected(self):
+        """How many lines the guest's watch will print."""
+        return sum(int(arg.partition("=")[2]) for program in self.programs
+                   for arg in program.args if arg.startswith("--count="))
+
+    def exchange(self):
+        """Measure the guest's counter against the host's: offset, error."""
         ram_fd = self.machine.ram_fd
         measured = subprocess.run([self.build / "vm/clock-exchange", str(ram_fd)],
                                   pass_fds=(ram_fd,), stdout=subprocess.PIPE, text=True,
@@ -209,12 +220,29 @@ class Run:
         match = re.fullmatch(r"offset=(-?\d+) error=(\d+)\n", measured.stdout)
         if measured.returncode or not match:
             raise Failure(f"the clock exchange failed: status {measured.returncode}")
-        offset, error = int(match[1]), int(match[2])
+        return int(match[1]), int(match[2])
+
+    def release_peer(self):
+        """End the exchange in the guest."""
+        self.machine.ram[pages.LINK:pages.LINK + 8] = b"\xff" * 8
+
+    def feed(self):
+        """The guest answers the exchange: find the offset, start the writer."""
+        offset, error = self.exchange()
         self.start_hostd(offset, error)
         self.start_referee(offset, error)
         if not self.machine.wait_fed(lambda: self.hostd.poll() is None):
             raise Failure(f"no time in the page: see {self.logs / 'hostd.log'}")
-        self.machine.ram[pages.LINK:pages.LINK + 8] = b"\xff" * 8
+        self.release_peer()
+
+    def check_offset(self):
+        """The writer and the referee rest on the same offset: does it still hold?"""
+        offset, error = self.exchange()
+        self.release_peer()
+        self.offset_checked = True
+        if abs(offset - self.referee.offset) > error + self.referee.error:
+            self.trouble.append(f"the guest's counter moved: offset {offset} +/- {error} now,"
+                                f" {self.referee.offset} +/- {self.referee.error} before")
 
     def start_hostd(self, offset, error):
         command = [self.build / "userspace/vmclock-hostd", f"--qemu-pid={self.machine.qemu.pid}",
@@ -231,7 +259,7 @@ class Run:
     def start_referee(self, offset, error):
         clock = vm.start([self.build / "vm/host-clock"], stdout=subprocess.PIPE, bufsize=0)
         self.stack.callback(vm.stop, clock)
-        self.referee = referee.Referee(referee.HostClock(), offset, error)
+        self.referee = referee.Referee(referee.HostClock(), offset, error, self.lines_expected())
         self.watch(clock.stdout, clock.stdout.read, self.host_clock)
         if self.args.mode == "run":
             print(f"\n{referee.HEADER}", flush=True)
@@ -275,6 +303,7 @@ class Run:
                        status == program.status, f"status {status}")
         if self.fed:
             verdict = self.referee.summary() if self.referee else "no clock exchange"
+            yield "the counter's offset was measured again", self.offset_checked, "it was not"
             yield ("the host's time is inside the guest's interval",
                    bool(self.referee) and self.referee.all_inside(), verdict)
         yield "the machine ends well, its log is clean", not self.trouble, \

@@ -29,6 +29,8 @@ python3: runs the tests and the referee
 perl: runs the kernel's checkpatch and kernel-doc
 sparse: checks byte order and address spaces in the driver
 shellcheck: checks the shell scripts
+mandoc: checks the manual pages
+spin: searches the model of the sequence protocol
 cpio: packs the guest's initramfs
 xz-utils: unpacks the kernel's source
 acpica-tools: compiles the ACPI table of the guest's test devices

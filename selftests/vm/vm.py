@@ -36,6 +36,8 @@ SPLAT = re.compile(
 def splats(log):
     """The suspicious lines of a kernel log, as text."""
     text = pathlib.Path(log).read_text(errors="replace")
+    if "Linux version" not in text:
+        return ["it does not begin with the kernel's greeting"]
     return [line for line in text.splitlines() if SPLAT.search(line)]
 
 
