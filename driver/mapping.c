@@ -88,9 +88,11 @@ void vmclock_mapping_destroy(struct vmclock_device *vd)
  */
 void vmclock_mapping_bury(struct vmclock_device *vd)
 {
-	u32 seq = le32_to_cpu(READ_ONCE(vd->page->seq_count));
-	u64 marker = le64_to_cpu(READ_ONCE(vd->page->disruption_marker));
 	struct vmclock_page *t = vd->tombstone;
+	u64 marker;
+	u32 seq;
+
+	vmclock_page_last(vd, &seq, &marker);
 
 	t->magic = cpu_to_le32(VMCLOCK_PAGE_MAGIC);
 	t->size = cpu_to_le32(vd->region_size);

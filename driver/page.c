@@ -122,6 +122,20 @@ u8 vmclock_page_counter_id(const struct vmclock_device *vd)
 }
 
 /**
+ * vmclock_page_last() - sequence number and marker, at removal
+ * @vd: the device, not yet gone
+ * @seq: the number, odd or even
+ * @marker: the disruption marker
+ *
+ * Never waits: the two need not belong to one update.
+ */
+void vmclock_page_last(const struct vmclock_device *vd, u32 *seq, u64 *marker)
+{
+	*seq = load_seq(vd);
+	*marker = le64_to_cpu(READ_ONCE(vd->page->disruption_marker));
+}
+
+/**
  * vmclock_page_size() - how much of a copy may be believed
  * @vd: the device
  * @copy: a consistent copy

@@ -104,6 +104,7 @@ void vmclock_put(struct vmclock_device *vd);
 int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
 		      struct vmclock_clocks *clocks);
 u8 vmclock_page_counter_id(const struct vmclock_device *vd);
+void vmclock_page_last(const struct vmclock_device *vd, u32 *seq, u64 *marker);
 int vmclock_page_size(const struct vmclock_device *vd,
 		      const struct vmclock_page *copy);
 int vmclock_page_check(struct vmclock_device *vd, struct device *dev,

@@ -211,6 +211,7 @@ int vmclk__validate(const struct vmclock_page *copy)
 	return judge_header(le32toh(copy->magic), le16toh(copy->version),
 			    le32toh(copy->size));
 }
+
 /* A field that the page is too short for is zero, whatever lies there. */
 static void clear_absent(struct vmclk_snapshot *s)
 {
