@@ -81,8 +81,8 @@ void vmclock_mapping_destroy(struct vmclock_device *vd)
  * vmclock_mapping_bury() - write the tombstone
  * @vd: the device, not yet gone: nobody sees the tombstone
  *
- * A page by its magic, with no time, no trust, and another marker. Its sequence
- * number is even, so that readers do not wait, and half the number range away
+ * No page by its magic; and who does not look at that again finds a page with
+ * no time, no trust, and another marker. Its sequence number is even, so that readers do not wait, and half the number range away
  * from the page's, so that a reader that copied from the one and checks on the
  * other starts again.
  */
@@ -94,7 +94,7 @@ void vmclock_mapping_bury(struct vmclock_device *vd)
 
 	vmclock_page_last(vd, &seq, &marker);
 
-	t->magic = cpu_to_le32(VMCLOCK_PAGE_MAGIC);
+	t->magic = cpu_to_le32(VMCLOCK_PAGE_MAGIC_GONE);
 	t->size = cpu_to_le32(vd->region_size);
 	t->version = cpu_to_le16(VMCLOCK_PAGE_VERSION);
 	t->counter_id = VMCLOCK_PAGE_COUNTER_NONE;

@@ -36,6 +36,14 @@
 /* The bytes "VCLK" in memory order. */
 #define VMCLOCK_PAGE_MAGIC	0x4b4c4356
 
+/*
+ * The bytes "GONE": what was a page here is none any more, and no writer will
+ * come back to this memory. Not in the specification, and never written by a
+ * hypervisor: the driver leaves it to the mappings of a device that was
+ * removed, and the writer to the readers of a file that was replaced.
+ */
+#define VMCLOCK_PAGE_MAGIC_GONE	0x454e4f47
+
 #define VMCLOCK_PAGE_VERSION	1
 
 /* Smallest page that is of any use: it reaches the end of @flags. */

@@ -24,26 +24,21 @@ struct clockbound_ctx {
 
 static clockbound_err error_of(int err)
 {
-	switch (err) {
-	case -ENOENT:
-		return (clockbound_err){ CLOCKBOUND_ERR_SEGMENT_NOT_INITIALIZED, -err,
-					 "there is no such page" };
-	case -EPROTO:
-		return (clockbound_err){ CLOCKBOUND_ERR_SEGMENT_MALFORMED, -err,
-					 "not a page, or a truncated one" };
-	case -EPROTONOSUPPORT:
-		return (clockbound_err){ CLOCKBOUND_ERR_SEGMENT_VERSION_NOT_SUPPORTED, -err,
-					 "a page of a later version" };
-	case -ETIMEDOUT:
-		return (clockbound_err){ CLOCKBOUND_ERR_SYSCALL, -err,
-					 "an update of the page does not end" };
-	case -EINVAL:
-		return (clockbound_err){ CLOCKBOUND_ERR_SYSCALL, -err,
-					 "invalid argument" };
-	default:
-		return (clockbound_err){ CLOCKBOUND_ERR_SYSCALL, -err,
-					 "opening or reading the page" };
+	int kind = CLOCKBOUND_ERR_SYSCALL;
+
+	switch (-err) {
+	case ENOENT:
+	case VMCLK_ENOTINIT:
+		kind = CLOCKBOUND_ERR_SEGMENT_NOT_INITIALIZED;
+		break;
+	case VMCLK_EMALFORMED:
+		kind = CLOCKBOUND_ERR_SEGMENT_MALFORMED;
+		break;
+	case VMCLK_EVERSION:
+		kind = CLOCKBOUND_ERR_SEGMENT_VERSION_NOT_SUPPORTED;
+		break;
 	}
+	return (clockbound_err){ kind, vmclk_errno(err), vmclk_strerror(err) };
 }
 
 /* A time in the page's scale, out of a snapshot. */

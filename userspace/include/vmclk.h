@@ -2,8 +2,8 @@
 /*
  * libvmclk: time with an error bound, from a VMClock page.
  *
- * Functions return 0 or a negative errno value; they never print or abort.
- * Except for vmclk_open() and vmclk_close() they allocate nothing, leave errno
+ * Functions return 0 or a negative error: a negative errno value for what the
+ * system answered, or one of -VMCLK_E*. They never print or abort. Except for vmclk_open() and vmclk_close() they allocate nothing, leave errno
  * alone, may be called from signal handlers, and on a handle that maps its page
  * (a device node, or a memfd sealed against shrinking) make no system call and
  * take no lock. One handle may be shared by any number of threads; after
@@ -18,6 +18,7 @@
 #ifndef VMCLK_H
 #define VMCLK_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,30 @@ extern "C" {
 
 /* An open page. */
 struct vmclk;
+
+/*
+ * What can be wrong with a page or a stamp, told apart. The low 16 bits are the
+ * errno value that says it to a caller who knows only those: vmclk_errno().
+ * Errors of the system come as its own negative errno values.
+ */
+#define VMCLK_ERROR(kind, errnum)	((kind) << 16 | (errnum))
+
+enum vmclk_error {
+	/* No writer has been here yet: the file is empty, or the version is 0. */
+	VMCLK_ENOTINIT = VMCLK_ERROR(1, EPROTO),
+	/* No page: magic or size is wrong, or a file ends before its page. */
+	VMCLK_EMALFORMED = VMCLK_ERROR(2, EPROTO),
+	/* A page of a version this library does not know. */
+	VMCLK_EVERSION = VMCLK_ERROR(3, EPROTONOSUPPORT),
+	/* An update does not end, or updates leave no gap. */
+	VMCLK_EBUSY = VMCLK_ERROR(4, ETIMEDOUT),
+	/* The device was removed, or the file replaced by its writer. */
+	VMCLK_EGONE = VMCLK_ERROR(5, ENODEV),
+	/* The page's counter is not one that this machine has and trusts. */
+	VMCLK_ECOUNTER = VMCLK_ERROR(6, ENODATA),
+	/* The page gives no time; struct vmclk_stamp, @reason, says why. */
+	VMCLK_ENOTIME = VMCLK_ERROR(7, ENODATA),
+};
 
 /**
  * struct vmclk_time - an instant of a time scale
@@ -54,10 +79,12 @@ enum vmclk_reason {
 	VMCLK_OUT_OF_RANGE,	/* time or bound does not fit */
 	VMCLK_FIELDS_ABSENT,	/* the page is too short to hold a time */
 	VMCLK_LEAP_SECOND,	/* UTC, and a leap second may lie in between */
+	VMCLK_BOOT_UNKNOWN,	/* on a disk: may be from before a reboot */
 };
 
 /**
  * struct vmclk_snapshot - a consistent copy of a page, decoded
+ * @page_id: which page this is, see struct vmclk_stamp
  * @counter: counter read inside the same window; valid if @counter_valid
  * @disruption_marker: changes when the clock was disrupted
  * @flags: VMCLOCK_PAGE_FLAG_*
@@ -81,11 +108,14 @@ enum vmclk_reason {
  * @leap_indicator: VMCLOCK_PAGE_LEAP_*
  * @counter_period_shift: the shift of the period fields
  * @counter_valid: this machine has the counter the page names, and trusts it
+ * @boot_unknown: the page is a file on a disk, where one from before a reboot
+ *	looks the same: its counter and its markers may be of another life
  *
  * Which fields hold depends on @flags and @size: struct vmclock_page in
  * <linux/vmclock-page.h> says how.
  */
 struct vmclk_snapshot {
+	uint64_t page_id;
 	uint64_t counter;
 	uint64_t disruption_marker;
 	uint64_t flags;
@@ -109,6 +139,7 @@ struct vmclk_snapshot {
 	uint8_t leap_indicator;
 	uint8_t counter_period_shift;
 	uint8_t counter_valid;
+	uint8_t boot_unknown;
 };
 
 /* struct vmclk_stamp, @valid. */
@@ -123,6 +154,10 @@ struct vmclk_snapshot {
  * @point: time of @counter on the page's line, rounded down to ns
  * @earliest: no earlier than this, in the scale @time_type
  * @latest: no later than this
+ * @reference_sec: whole seconds of the page's reference point, in @time_type:
+ *	how old the line is, and which month @leap_indicator speaks of
+ * @page_id: which page this is: the same number for all that open the same
+ *	device or file of one boot of a machine, another one for any other
  * @disruption_marker: the page's; another value later means that the clock was
  *	disrupted in between
  * @vm_generation_counter: the page's; another value later means that the
@@ -142,6 +177,8 @@ struct vmclk_stamp {
 	struct vmclk_time point;
 	struct vmclk_time earliest;
 	struct vmclk_time latest;
+	int64_t reference_sec;
+	uint64_t page_id;
 	uint64_t disruption_marker;
 	uint64_t vm_generation_counter;
 	uint32_t valid;
@@ -162,11 +199,12 @@ struct vmclk_stamp {
  * file could be truncated under a mapping, so it is read by system calls.
  *
  * Context: allocates; not for signal handlers.
+ * A file that is not in memory (tmpfs, hugetlbfs, ramfs) may have survived a
+ * reboot, and gives snapshots but no time: VMCLK_BOOT_UNKNOWN.
+ *
  * Return: 0, or
- * -ENOENT, -EACCES, ... - what open(2), fstat(2) or mmap(2) answered
- * -EPROTO - not a page: bad magic, version 0, shorter than the specification
- *	allows, or than its header claims
- * -EPROTONOSUPPORT - a page of a version this library does not know
+ * -ENOENT, -EACCES, ... - what open(2), fstat(2), read(2) or mmap(2) answered
+ * -VMCLK_ENOTINIT, -VMCLK_EMALFORMED, -VMCLK_EVERSION, -VMCLK_EGONE
  * -ENOMEM - no memory
  */
 int vmclk_open(const char *path, struct vmclk **clk);
@@ -185,9 +223,11 @@ void vmclk_close(struct vmclk *clk);
  * @snap: where the copy goes; unchanged on error
  *
  * Return: 0, or
- * -ETIMEDOUT - an update stayed in progress, or updates came without a pause,
+ * -VMCLK_EBUSY - an update stayed in progress, or updates came without a pause,
  *	for about a million tries (some tens of milliseconds)
- * -EPROTO, -EPROTONOSUPPORT - the page lost its magic, version or size
+ * -VMCLK_EGONE - the device was removed, or the file replaced
+ * -VMCLK_ENOTINIT, -VMCLK_EMALFORMED, -VMCLK_EVERSION - the page lost its
+ *	version, magic or size, or its file the end
  * -EINTR - a signal came; only on handles that do not map their page
  * -EIO, ... - reading a file failed
  */
@@ -198,8 +238,9 @@ int vmclk_snapshot(const struct vmclk *clk, struct vmclk_snapshot *snap);
  * @clk: the handle
  * @stamp: where the answer goes
  *
- * Return: 0 with @stamp complete; -ENODATA if the page gives no time that can
- * be trusted: @stamp then has the markers, the status and the reason, and no
+ * Return: 0 with @stamp complete; -VMCLK_ENOTIME if the page gives no time that
+ * can be trusted, or -VMCLK_ECOUNTER if it is this machine's counter that
+ * can't be: @stamp then has the markers, the status and the reason, and no
  * time; or an error of vmclk_snapshot(), with @stamp unchanged.
  */
 int vmclk_now(const struct vmclk *clk, struct vmclk_stamp *stamp);
@@ -224,7 +265,7 @@ int vmclk_convert(const struct vmclk *clk, uint64_t counter,
  * @counter: reading of the counter that @snap names
  * @stamp: where the answer goes
  *
- * Return: 0 or -ENODATA, as vmclk_now().
+ * Return: 0, -VMCLK_ENOTIME or -VMCLK_ECOUNTER, as vmclk_now().
  */
 int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 		   struct vmclk_stamp *stamp);
@@ -236,6 +277,22 @@ int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
  * Return: the path, valid as long as @clk.
  */
 const char *vmclk_path(const struct vmclk *clk);
+
+/**
+ * vmclk_errno() - the errno value of an error
+ * @err: what a function of this library returned
+ *
+ * Return: a positive errno value, or 0 if @err is not negative.
+ */
+int vmclk_errno(int err);
+
+/**
+ * vmclk_strerror() - an error in words
+ * @err: what a function of this library returned
+ *
+ * Return: a string that lives for ever.
+ */
+const char *vmclk_strerror(int err);
 
 /*
  * Names of values, as the tools print them: "synchronized", "TAI", "x86 TSC".

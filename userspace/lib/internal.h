@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <linux/vmclock-page.h>
 
@@ -16,24 +17,32 @@
  * struct vmclk - an open page; nothing in it changes after vmclk_open()
  * @page: the mapped page, or NULL: then it is read through @fd
  * @map_len: bytes mapped
- * @fd: the open file, or -1 once it is mapped
+ * @page_id: which page this is
+ * @fd: the open file
  * @counter_trusted: the kernel considers this machine's counter stable
+ * @boot_unknown: a file that may be from before a reboot
  * @path: what was opened
  */
 struct vmclk {
 	const struct vmclock_page *page;
 	size_t map_len;
+	uint64_t page_id;
 	int fd;
 	bool counter_trusted;
+	bool boot_unknown;
 	char path[];
 };
 
 /* vmclk_snapshot() but for one thing: on error, @snap holds nothing of use. */
 int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap);
 
-/*
- * Is the copy a page at all? 0, -EPROTO or -EPROTONOSUPPORT.
- */
+/* What a read(2) of a page that failed with @errnum means. */
+int vmclk__read_error(int errnum);
+
+/* Is the copy of a header that of a page? 0 or a negative error. */
 int vmclk__validate(const struct vmclock_page *copy);
+
+/* A number for the page behind @st, the same for all who open it in this boot. */
+int vmclk__identify(const struct stat *st, uint64_t *page_id);
 
 #endif /* VMCLK_INTERNAL_H */

@@ -11,8 +11,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <linux/vmclock-dev.h>
 
 #include "counter.h"
@@ -55,6 +57,19 @@ static int map_page(struct vmclk *clk, const struct stat *st)
 	clk->page = p;
 	clk->map_len = len;
 	return 0;
+}
+
+/*
+ * A file on a disk is there again after a reboot, when its counter, its markers
+ * and its status mean nothing any more. Nothing on the page would tell.
+ */
+static bool is_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
+		fs.f_type == HUGETLBFS_MAGIC);
 }
 
 /*
@@ -105,15 +120,18 @@ static int check_header(const struct vmclk *clk, const struct stat *st)
 	int err;
 
 	/* A driver that waits for an even number, in vain: it is a page. */
-	if (n < 0)
-		return errno == ETIMEDOUT ? 0 : -errno;
-	if (n < VMCLOCK_PAGE_SIZE_MIN)
-		return -EPROTO;
+	if (n < 0) {
+		err = vmclk__read_error(errno);
+		return err == -VMCLK_EBUSY ? 0 : err;
+	}
+	if (!n)
+		return -VMCLK_ENOTINIT;
 	err = vmclk__validate(&head);
 	if (err)
-		return err;
-	if (S_ISREG(st->st_mode) && st->st_size < le32toh(head.size))
-		return -EPROTO;
+		return n < VMCLOCK_PAGE_SIZE_MIN ? -VMCLK_EMALFORMED : err;
+	if (n < VMCLOCK_PAGE_SIZE_MIN ||
+	    (S_ISREG(st->st_mode) && st->st_size < le32toh(head.size)))
+		return -VMCLK_EMALFORMED;
 	return 0;
 }
 
@@ -127,20 +145,18 @@ static int open_path(struct vmclk *clk)
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (!S_ISCHR(st.st_mode) && !S_ISREG(st.st_mode))
-		return -EPROTO;
+		return -VMCLK_EMALFORMED;
 
 	err = check_header(clk, &st);
-	if (err)
-		return err;
-	err = map_page(clk, &st);
+	if (!err)
+		err = map_page(clk, &st);
+	if (!err)
+		err = vmclk__identify(&st, &clk->page_id);
 	if (err)
 		return err;
 
+	clk->boot_unknown = S_ISREG(st.st_mode) && !is_in_memory(clk->fd);
 	clk->counter_trusted = counter_is_trusted(clk->fd, &st);
-	if (clk->page) {
-		close(clk->fd);
-		clk->fd = -1;
-	}
 	return 0;
 }
 

@@ -74,14 +74,23 @@ static inline uint32_t decode(const struct vmclock_page *page, struct vmclk_snap
 	return le32toh(LOAD(page->magic));
 }
 
+/* Up to here the header is the same in every version. */
+#define HEADER_SIZE	offsetof(struct vmclock_page, disruption_marker)
+
 static int judge_header(uint32_t magic, uint16_t version, uint32_t size)
 {
-	if (magic != VMCLOCK_PAGE_MAGIC || !version)
-		return -EPROTO;
+	if (magic == VMCLOCK_PAGE_MAGIC_GONE)
+		return -VMCLK_EGONE;
+	if (magic != VMCLOCK_PAGE_MAGIC)
+		return -VMCLK_EMALFORMED;
+	if (!version)
+		return -VMCLK_ENOTINIT;
+	if (size < HEADER_SIZE)
+		return -VMCLK_EMALFORMED;
 	if (version != VMCLOCK_PAGE_VERSION)
-		return -EPROTONOSUPPORT;
+		return -VMCLK_EVERSION;
 	if (size < VMCLOCK_PAGE_SIZE_MIN)
-		return -EPROTO;
+		return -VMCLK_EMALFORMED;
 	return 0;
 }
 
@@ -116,7 +125,19 @@ static int read_mapped(const struct vmclock_page *page, struct vmclk_snapshot *s
 		return judge_header(magic, snap->version, snap->size);
 	}
 
-	return -ETIMEDOUT;
+	return -VMCLK_EBUSY;
+}
+
+int vmclk__read_error(int errnum)
+{
+	switch (errnum) {
+	case ETIMEDOUT:	/* a driver that waits for an even number, in vain */
+		return -VMCLK_EBUSY;
+	case ENODEV:
+		return -VMCLK_EGONE;
+	default:
+		return -errnum;
+	}
 }
 
 /*
@@ -129,9 +150,9 @@ static int read_at(int fd, void *buf, size_t len, off_t offset)
 	ssize_t n = pread(fd, buf, len, offset);
 
 	if (n < 0)
-		err = -errno;
+		err = vmclk__read_error(errno);
 	else if ((size_t)n != len)
-		err = -EPROTO;
+		err = -VMCLK_EMALFORMED;
 	errno = saved;
 	return err;
 }
@@ -203,7 +224,7 @@ static int read_file(int fd, struct vmclk_snapshot *snap)
 		return judge_header(magic, snap->version, snap->size);
 	}
 
-	return -ETIMEDOUT;
+	return -VMCLK_EBUSY;
 }
 
 int vmclk__validate(const struct vmclock_page *copy)
@@ -243,6 +264,8 @@ int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap)
 		return err;
 	if (__builtin_expect(snap->size < sizeof(struct vmclock_page), 0))
 		clear_absent(snap);
+	snap->page_id = clk->page_id;
+	snap->boot_unknown = clk->boot_unknown;
 	snap->counter_valid = clk->counter_trusted && snap->counter_id == COUNTER_ID;
 	if (!snap->counter_valid)
 		snap->counter = 0;

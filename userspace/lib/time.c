@@ -38,6 +38,8 @@ static enum vmclk_reason judge(const struct vmclk_snapshot *snap, uint64_t count
 		return VMCLK_NO_COUNTER;
 	if (!snap->counter_valid)
 		return VMCLK_WRONG_COUNTER;
+	if (snap->boot_unknown)
+		return VMCLK_BOOT_UNKNOWN;
 	if (!status_is_trusted(snap->clock_status))
 		return VMCLK_BAD_STATUS;
 	if (snap->time_type > VMCLOCK_PAGE_TIME_MONOTONIC)
@@ -114,6 +116,8 @@ static int stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 {
 	memset(stamp, 0, sizeof(*stamp));
 	stamp->counter = counter;
+	stamp->page_id = snap->page_id;
+	stamp->reference_sec = (int64_t)snap->time_sec;
 	stamp->disruption_marker = snap->disruption_marker;
 	stamp->time_type = snap->time_type;
 	stamp->clock_status = snap->clock_status;
@@ -134,7 +138,7 @@ static int stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 	if (stamp->reason == VMCLK_OK)
 		stamp->reason = compute(snap, counter, stamp);
 	if (stamp->reason != VMCLK_OK)
-		return -ENODATA;
+		return stamp->reason == VMCLK_WRONG_COUNTER ? -VMCLK_ECOUNTER : -VMCLK_ENOTIME;
 
 	stamp->valid |= VMCLK_STAMP_TIME;
 	return 0;

@@ -354,10 +354,12 @@ TAP_TEST(opening_fails_with_a_kind_and_its_errno)
 
 	open_fails("/no/such/file", CLOCKBOUND_ERR_SEGMENT_NOT_INITIALIZED, ENOENT);
 	open_fails("/proc", CLOCKBOUND_ERR_SYSCALL, EISDIR);
-	open_fails("/dev/null", CLOCKBOUND_ERR_SEGMENT_MALFORMED, EPROTO);
+	open_fails("/dev/null", CLOCKBOUND_ERR_SEGMENT_NOT_INITIALIZED, EPROTO);
 	page.version = htole16(2);
 	page_fails(&page, CLOCKBOUND_ERR_SEGMENT_VERSION_NOT_SUPPORTED, EPROTONOSUPPORT);
 	page.version = 0;
+	page_fails(&page, CLOCKBOUND_ERR_SEGMENT_NOT_INITIALIZED, EPROTO);
+	page.magic = 0;
 	page_fails(&page, CLOCKBOUND_ERR_SEGMENT_MALFORMED, EPROTO);
 	page = still_page();
 	page.seq_count = htole32(3);

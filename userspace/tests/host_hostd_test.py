@@ -418,7 +418,7 @@ def main():
     bad = 0
     print("TAP version 13", f"1..{len(TESTS)}", sep="\n", flush=True)
     for number, test in enumerate(TESTS, 1):
-        with tempfile.TemporaryDirectory() as tmp:
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as tmp:
             try:
                 test(pathlib.Path(tmp))
                 verdict = "ok"

@@ -134,8 +134,8 @@ static void read_checked(void)
 		int err = vmclk_snapshot(clk, &s);
 
 		if (err) {
-			timeouts += err == -ETIMEDOUT;
-			wrong += err != -ETIMEDOUT;
+			timeouts += err == -VMCLK_EBUSY;
+			wrong += err != -VMCLK_EBUSY;
 			sched_yield();
 			continue;
 		}

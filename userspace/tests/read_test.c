@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
 
 #include "internal.h"
 #include "pages.h"
@@ -99,9 +102,9 @@ TAP_TEST(now_reads_the_counter_and_converts_it)
 	need(!vmclk_open(t.path, &clk));
 	trusted = clk->counter_trusted;
 	before = counter_read_ordered();
-	is_int(vmclk_now(clk, &now), trusted ? 0 : -ENODATA);
+	is_int(vmclk_now(clk, &now), trusted ? 0 : -VMCLK_ECOUNTER);
 	after = counter_read_ordered();
-	is_int(vmclk_convert(clk, now.counter, &same), trusted ? 0 : -ENODATA);
+	is_int(vmclk_convert(clk, now.counter, &same), trusted ? 0 : -VMCLK_ECOUNTER);
 	ok(!memcmp(&now, &same, sizeof(now)));
 	vmclk_close(clk);
 	page_drop(&t);
@@ -125,7 +128,7 @@ static void stamp_vector(const struct vector *v)
 	struct vmclk_stamp s;
 
 	if (v->refused) {
-		is_int(vmclk_stamp_at(&snap, v->args[7], &s), -ENODATA);
+		is_int(vmclk_stamp_at(&snap, v->args[7], &s), -VMCLK_ENOTIME);
 		is_int(s.reason, VMCLK_OUT_OF_RANGE);
 		return;
 	}
@@ -148,7 +151,8 @@ static void no_time(const struct vmclock_page *page, enum vmclk_reason reason)
 {
 	struct vmclk_stamp s;
 
-	is_int(stamp_of(page, 2000000000000, &s), -ENODATA);
+	is_int(stamp_of(page, 2000000000000, &s),
+	       reason == VMCLK_WRONG_COUNTER ? -VMCLK_ECOUNTER : -VMCLK_ENOTIME);
 	is_int(s.reason, reason);
 	is_int(s.valid & VMCLK_STAMP_TIME, 0);
 	is_int(s.point.sec | s.earliest.sec | s.latest.sec, 0);
@@ -249,7 +253,7 @@ TAP_TEST(no_time_from_a_counter_the_kernel_does_not_trust)
 
 	need(!snapshot_of(&page, &snap));
 	snap.counter_valid = 0;
-	is_int(vmclk_stamp_at(&snap, 0, &s), -ENODATA);
+	is_int(vmclk_stamp_at(&snap, 0, &s), -VMCLK_ECOUNTER);
 	is_int(s.reason, VMCLK_WRONG_COUNTER);
 }
 
@@ -321,13 +325,13 @@ TAP_TEST(a_short_file_is_read_no_further_than_its_size)
 		is_int(open_of(&page, file_size), error); \
 	}
 
-REFUSED_TEST(refuses_another_magic, magic = htole32(0x4b4c4357), PAGE_BYTES, -EPROTO)
-REFUSED_TEST(refuses_version_0, version = 0, PAGE_BYTES, -EPROTO)
-REFUSED_TEST(refuses_a_later_version, version = htole16(2), PAGE_BYTES, -EPROTONOSUPPORT)
-REFUSED_TEST(refuses_a_size_below_the_least, size = htole32(0x1f), PAGE_BYTES, -EPROTO)
-REFUSED_TEST(refuses_a_size_beyond_the_file, size = htole32(0x1001), PAGE_BYTES, -EPROTO)
-REFUSED_TEST(refuses_a_file_that_ends_in_the_header, size = htole32(0x1f), 0x1f, -EPROTO)
-REFUSED_TEST(refuses_an_empty_file, size = htole32(PAGE_BYTES), 0, -EPROTO)
+REFUSED_TEST(refuses_another_magic, magic = htole32(0x4b4c4357), PAGE_BYTES, -VMCLK_EMALFORMED)
+REFUSED_TEST(refuses_version_0, version = 0, PAGE_BYTES, -VMCLK_ENOTINIT)
+REFUSED_TEST(refuses_a_later_version, version = htole16(2), PAGE_BYTES, -VMCLK_EVERSION)
+REFUSED_TEST(refuses_a_size_below_the_least, size = htole32(0x1f), PAGE_BYTES, -VMCLK_EMALFORMED)
+REFUSED_TEST(refuses_a_size_beyond_the_file, size = htole32(0x1001), PAGE_BYTES, -VMCLK_EMALFORMED)
+REFUSED_TEST(refuses_a_file_that_ends_in_the_header, size = htole32(0x1f), 0x1f, -VMCLK_EMALFORMED)
+REFUSED_TEST(refuses_an_empty_file, size = htole32(PAGE_BYTES), 0, -VMCLK_ENOTINIT)
 
 TAP_TEST(refuses_what_can_hold_no_page)
 {
@@ -336,7 +340,7 @@ TAP_TEST(refuses_what_can_hold_no_page)
 	is_int(vmclk_open("/proc/self/no-such-file", &clk), -ENOENT);
 	is_int(vmclk_open("/proc/version/x", &clk), -ENOTDIR);
 	is_int(vmclk_open("/proc", &clk), -EISDIR);
-	is_int(vmclk_open("/dev/null", &clk), -EPROTO);
+	is_int(vmclk_open("/dev/null", &clk), -VMCLK_ENOTINIT);
 }
 
 TAP_TEST(a_fifo_is_refused_without_waiting_for_its_writer)
@@ -347,7 +351,7 @@ TAP_TEST(a_fifo_is_refused_without_waiting_for_its_writer)
 	need(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/fifo", dir);
 	ok(!mkfifo(path, 0600));
-	is_int(vmclk_open(path, &clk), -EPROTO);
+	is_int(vmclk_open(path, &clk), -VMCLK_EMALFORMED);
 	unlink(path);
 	rmdir(dir);
 }
@@ -391,6 +395,11 @@ static void lose_magic(struct test_page *t)
 	t->page->magic = 0;
 }
 
+static void bury(struct test_page *t)
+{
+	t->page->magic = htole32(VMCLOCK_PAGE_MAGIC_GONE);
+}
+
 static void change_version(struct test_page *t)
 {
 	t->page->version = htole16(2);
@@ -404,28 +413,34 @@ static void truncate_file(struct test_page *t)
 
 TAP_TEST(a_stuck_update_times_out_on_a_mapped_page)
 {
-	fails_with(make_odd, F_SEAL_SHRINK, -ETIMEDOUT);
+	fails_with(make_odd, F_SEAL_SHRINK, -VMCLK_EBUSY);
 }
 
 TAP_TEST(a_stuck_update_times_out_on_a_file)
 {
-	fails_with(make_odd, 0, -ETIMEDOUT);
+	fails_with(make_odd, 0, -VMCLK_EBUSY);
 }
 
 TAP_TEST(a_page_that_loses_its_magic_is_reported)
 {
-	fails_with(lose_magic, F_SEAL_SHRINK, -EPROTO);
-	fails_with(lose_magic, 0, -EPROTO);
+	fails_with(lose_magic, F_SEAL_SHRINK, -VMCLK_EMALFORMED);
+	fails_with(lose_magic, 0, -VMCLK_EMALFORMED);
 }
 
 TAP_TEST(a_page_that_changes_its_version_is_reported)
 {
-	fails_with(change_version, F_SEAL_SHRINK, -EPROTONOSUPPORT);
+	fails_with(change_version, F_SEAL_SHRINK, -VMCLK_EVERSION);
+}
+
+TAP_TEST(a_page_that_is_gone_says_so)
+{
+	fails_with(bury, F_SEAL_SHRINK, -VMCLK_EGONE);
+	fails_with(bury, 0, -VMCLK_EGONE);
 }
 
 TAP_TEST(a_file_truncated_after_open_gives_an_error_and_no_signal)
 {
-	fails_with(truncate_file, 0, -EPROTO);
+	fails_with(truncate_file, 0, -VMCLK_EMALFORMED);
 }
 
 TAP_TEST(a_page_left_odd_can_be_opened)
@@ -479,6 +494,93 @@ TAP_TEST(names_of_unknown_values_are_invalid)
 	ok(!strcmp(vmclk_smear_str(3), "invalid"));
 	ok(!strcmp(vmclk_reason_str(UINT8_MAX), "invalid"));
 	ok(!strcmp(vmclk_counter_str(0xff), "none"));
+}
+
+/* Two descriptors of one memfd are one page, another memfd is another. */
+TAP_TEST(a_page_has_one_identity_for_all_who_open_it)
+{
+	struct vmclock_page page = good_page();
+	struct test_page t = page_make(&page, PAGE_BYTES, F_SEAL_SHRINK);
+	struct test_page other = page_make(&page, PAGE_BYTES, F_SEAL_SHRINK);
+	struct vmclk_snapshot snap, again, foreign;
+	struct vmclk *clk;
+
+	need(!vmclk_open(t.path, &clk));
+	is_int(vmclk_snapshot(clk, &snap), 0);
+	vmclk_close(clk);
+	is_int(snapshot_of(&page, &foreign), 0);
+	need(!vmclk_open(t.path, &clk));
+	is_int(vmclk_snapshot(clk, &again), 0);
+	vmclk_close(clk);
+	is_u64(snap.page_id, again.page_id);
+	ok(snap.page_id != foreign.page_id);
+	page_drop(&other);
+	page_drop(&t);
+}
+
+/* The executable's directory is on a disk, /dev/shm is not. */
+static int reason_of_file_in(const char *dir)
+{
+	struct vmclock_page page = good_page();
+	struct vmclk_stamp stamp;
+	struct vmclk_snapshot snap;
+	struct vmclk *clk;
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/vmclk-XXXXXX", dir);
+	fd = mkstemp(path);
+	if (fd < 0 || pwrite(fd, &page, sizeof(page), 0) != sizeof(page) ||
+	    ftruncate(fd, PAGE_BYTES) || vmclk_open(path, &clk))
+		return -1;
+	unlink(path);
+	close(fd);
+	if (vmclk_snapshot(clk, &snap))
+		return -1;
+	vmclk_close(clk);
+	snap.counter_valid = 1;
+	vmclk_stamp_at(&snap, 1000000000000, &stamp);
+	return stamp.reason;
+}
+
+TAP_TEST(a_file_in_memory_gives_time)
+{
+	is_int(reason_of_file_in("/dev/shm"), VMCLK_OK);
+}
+
+TAP_TEST(a_file_on_a_disk_may_be_from_before_a_reboot)
+{
+	char dir[4096];
+	struct statfs fs;
+	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+
+	need(n > 0);
+	dir[n] = '\0';
+	*strrchr(dir, '/') = '\0';
+	need(!statfs(dir, &fs));
+	if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC)
+		skip("everything is in memory here");
+	is_int(reason_of_file_in(dir), VMCLK_BOOT_UNKNOWN);
+}
+
+TAP_TEST(every_error_has_one_errno_and_a_text_of_its_own)
+{
+	static const struct {
+		int error, errnum;
+	} table[] = {
+		{ VMCLK_ENOTINIT, EPROTO }, { VMCLK_EMALFORMED, EPROTO },
+		{ VMCLK_EVERSION, EPROTONOSUPPORT }, { VMCLK_EBUSY, ETIMEDOUT },
+		{ VMCLK_EGONE, ENODEV }, { VMCLK_ECOUNTER, ENODATA },
+		{ VMCLK_ENOTIME, ENODATA }, { ENOENT, ENOENT }, { EACCES, EACCES },
+	};
+
+	for (unsigned int i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		is_int(vmclk_errno(-table[i].error), table[i].errnum);
+		for (unsigned int k = 0; k < i; k++)
+			ok(strcmp(vmclk_strerror(-table[i].error),
+				  vmclk_strerror(-table[k].error)));
+	}
+	is_int(vmclk_errno(0), 0);
 }
 
 int main(void)

@@ -232,7 +232,7 @@ TAP_TEST(a_formatted_page_is_one_without_time)
 	t = page_make(&dirt, PAGE_BYTES, F_SEAL_SHRINK);
 	page_format(t.page, PAGE_BYTES);
 	need(!vmclk_open(t.path, &clk));
-	is_int(vmclk_now(clk, &stamp), -ENODATA);
+	is_int(vmclk_now(clk, &stamp), -VMCLK_ENOTIME);
 	is_int(stamp.reason, VMCLK_NO_COUNTER);
 	is_int(stamp.clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
 	is_int(stamp.valid, 0);

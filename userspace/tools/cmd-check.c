@@ -141,7 +141,7 @@ static int judge(const struct options *opt, const char *path, int err,
 	struct findings bad = { .n = 0 }, notes = { .n = 0 };
 
 	if (err) {
-		add_if(&bad, true, page_error_str(err));
+		add_if(&bad, true, vmclk_strerror(err));
 	} else {
 		find_bad(&bad, snap);
 		find_notes(&notes, snap);
@@ -162,11 +162,11 @@ int cmd_check(const struct options *opt)
 	int status;
 
 	if (err)
-		return page_error_str(err) ? judge(opt, path, err, &snap) :
+		return is_page_error(err) ? judge(opt, path, err, &snap) :
 					     page_open_error(opt->path, err);
 
 	err = vmclk_snapshot(clk, &snap);
-	if (err && !page_error_str(err))
+	if (err && !is_page_error(err))
 		status = page_error(clk, err);
 	else
 		status = judge(opt, vmclk_path(clk), err, &snap);

@@ -75,7 +75,7 @@ int cmd_now(const struct options *opt)
 		return status;
 
 	err = vmclk_now(clk, &stamp);
-	if (err && err != -ENODATA) {
+	if (err && vmclk_errno(err) != ENODATA) {
 		status = page_error(clk, err);
 	} else {
 		if (opt->json)

@@ -76,7 +76,7 @@ static int next_snapshot(const struct vmclk *clk, const struct options *opt,
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, due, NULL);
 		add_ns(due, opt->updates ? LOOK_NS : opt->interval_ns);
 		err = vmclk_snapshot(clk, snap);
-		if (err == -ETIMEDOUT) {
+		if (err == -VMCLK_EBUSY) {
 			if (!reported)
 				page_error(clk, err);
 			reported = true;

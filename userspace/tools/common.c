@@ -33,26 +33,10 @@ static void complain_no_device(void)
 			 "no such device, although the driver is loaded: the hypervisor has no VMClock device (QEMU: -device vmclock), or the driver refused it and the kernel log says why");
 }
 
-const char *page_error_str(int err)
-{
-	switch (-err) {
-	case EPROTO:
-		return "not a VMClock page: its magic or its size is wrong";
-	case EPROTONOSUPPORT:
-		return "a VMClock page of a version this program does not know";
-	case ETIMEDOUT:
-		return "an update of the page does not end: its writer is stuck or gone";
-	default:
-		return NULL;
-	}
-}
-
 static int report(const char *object, int err)
 {
-	const char *text = page_error_str(err);
-
-	complain(object, "%s", text ? text : strerror(-err));
-	return text ? EXIT_UNUSABLE : EXIT_SYSTEM;
+	complain(object, "%s", vmclk_strerror(err));
+	return is_page_error(err) ? EXIT_UNUSABLE : EXIT_SYSTEM;
 }
 
 int page_open_error(const char *path, int err)

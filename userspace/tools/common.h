@@ -68,8 +68,11 @@ int page_open_error(const char *path, int err);
  */
 int page_error(const struct vmclk *clk, int err);
 
-/* What an errno value says about a page; NULL if it says something else. */
-const char *page_error_str(int err);
+/* Is @err about the page itself? Else it is an answer of the system. */
+static inline bool is_page_error(int err)
+{
+	return -err > 0xffff;
+}
 
 /* What to do when the page gives no time for @reason, or NULL. */
 const char *reason_advice(unsigned int reason);

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Errors in words.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+
+#include "vmclk.h"
+
+int vmclk_errno(int err)
+{
+	return err < 0 ? -err & 0xffff : 0;
+}
+
+static const char *system_error(int errnum)
+{
+	const char *text = strerrordesc_np(errnum);
+
+	return text ? text : "unknown error";
+}
+
+const char *vmclk_strerror(int err)
+{
+	switch (-err) {
+	case VMCLK_ENOTINIT:
+		return "not yet a VMClock page: no writer has initialised it";
+	case VMCLK_EMALFORMED:
+		return "not a VMClock page: its magic or its size is wrong";
+	case VMCLK_EVERSION:
+		return "a VMClock page of a version this library does not know";
+	case VMCLK_EBUSY:
+		return "an update of the page does not end: its writer is stuck or gone";
+	case VMCLK_EGONE:
+		return "the page is gone: its device was removed, or its file replaced";
+	case VMCLK_ECOUNTER:
+		return "the page's counter is not one that this machine can trust";
+	case VMCLK_ENOTIME:
+		return "the page gives no time that can be trusted";
+	default:
+		return system_error(err < 0 ? -err : err);
+	}
+}
