@@ -9,7 +9,7 @@
  * virt_rmb() rather than smp_rmb(): the writer is on another CPU even when
  * this kernel was built for one. The first one pairs with the writer's barrier
  * between its last field and the even number, the second with the one between
- * the odd number and the first field (page_commit() and page_begin() in
+ * the odd number and the first field (vmclk_writer_commit() and _begin() in
  * userspace/lib/write.c; smp_wmb() in QEMU's hw/acpi/vmclock.c).
  */
 #include <linux/delay.h>

@@ -17,7 +17,7 @@
 
 #include "../tests/pages.h"
 #include "vmclk.h"
-#include "write.h"
+#include "vmclk-writer.h"
 
 #define CALLS		2000
 #define REPETITIONS	1001
@@ -27,8 +27,8 @@
 #define SAMPLING_NS	3000000000
 
 static struct test_page shared;
-static struct page_writer writer;
-static struct page_fields fields;
+static struct vmclk_writer *writer;
+static struct vmclk_snapshot fields;
 static struct vmclk *clk;
 static double ns_per_tick;
 static atomic_bool stop;
@@ -99,8 +99,7 @@ static void op_convert(void)
 
 static void op_write(void)
 {
-	page_begin(&writer);
-	page_commit(&writer, &fields);
+	vmclk_writer_write(writer, &fields);
 }
 
 struct op {
@@ -331,8 +330,8 @@ static void make_page(void)
 
 	page.counter_value = htole64(counter_read_ordered());
 	shared = page_make(&page, PAGE_BYTES, F_SEAL_SHRINK);
-	if (page_attach(&writer, shared.page, PAGE_BYTES, &fields) ||
-	    vmclk_open(shared.path, &clk))
+	if (vmclk_writer_attach(shared.page, PAGE_BYTES, &writer) ||
+	    vmclk_writer_found(writer, &fields) || vmclk_open(shared.path, &clk))
 		die("cannot open the page");
 	if (vmclk_now(clk, &stamp))
 		die(vmclk_reason_str(stamp.reason));
@@ -351,6 +350,7 @@ int main(void)
 	bench_latency(false);
 	bench_latency(true);
 	vmclk_close(clk);
+	vmclk_writer_close(writer);
 	page_drop(&shared);
 	return 0;
 }

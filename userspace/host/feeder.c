@@ -21,12 +21,9 @@ static int open_target(struct feeder *f)
 
 	if (err)
 		return err;
-	err = publish_attach(&f->pub, &f->target, &o->guest);
+	err = publish_attach(&f->pub, f->target.writer, &o->guest);
 	if (err) {
-		log_line(err == -EPROTONOSUPPORT ?
-			 "%s holds a VMClock page of another version; not touched" :
-			 "%s holds something that is no VMClock page; not touched",
-			 o->file ? o->file : "QEMU's memory");
+		log_line("the page: %s", vmclk_strerror(err));
 		target_close(&f->target);
 	}
 	return err;
@@ -295,7 +292,7 @@ void feeder_stop(struct feeder *f)
 {
 	/* If somebody else wrote, what they wrote stays, but not its status. */
 	if (publish_is_ours(&f->pub) ||
-	    !publish_attach(&f->pub, &f->target, &f->options.guest))
+	    !publish_attach(&f->pub, f->target.writer, &f->options.guest))
 		publish_unreliable(&f->pub);
 	target_close(&f->target);
 }

@@ -63,7 +63,7 @@ static inline uint64_t guest_counter_ticks(const struct guest_counter *guest,
  * guest_counter_read() - the guest's counter, now
  * @guest: the conversion
  *
- * Ordered after all earlier loads, and after page_begin().
+ * Ordered after all earlier loads, and after vmclk_writer_begin().
  *
  * Return: the reading.
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <endian.h>
 #include <errno.h>
 #include <sys/random.h>
+
+#include <linux/vmclock-page.h>
 
 #include "publish.h"
 
@@ -27,18 +28,22 @@
 /* Seconds above this are no time, and keep sums in range. */
 #define SEC_MAX	(1ULL << 62)
 
-int publish_attach(struct publish *pub, const struct target *target,
+int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 		   const struct guest_counter *guest)
 {
+	int err;
+
+	pub->writer = writer;
 	pub->guest = guest;
-	pub->was_torn = le32toh(target->page->seq_count) & 1;
-	return page_attach(&pub->writer, target->page, target->len, &pub->fields);
+	err = vmclk_writer_found(writer, &pub->fields);
+	pub->was_torn = pub->fields.seq_count & 1;
+	return err;
 }
 
 bool publish_found_line(const struct publish *pub, const struct scale *scale,
 			struct calibrate_line *line)
 {
-	const struct page_fields *f = &pub->fields;
+	const struct vmclk_snapshot *f = &pub->fields;
 
 	*line = (struct calibrate_line){
 		.max = {
@@ -63,7 +68,7 @@ bool publish_found_line(const struct publish *pub, const struct scale *scale,
 void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
 {
 	if (!keep_line)
-		pub->fields = (struct page_fields){
+		pub->fields = (struct vmclk_snapshot){
 			.disruption_marker = pub->fields.disruption_marker,
 			.vm_generation_counter = pub->fields.vm_generation_counter,
 			.flags = pub->fields.flags & KEPT_FLAGS,
@@ -73,11 +78,10 @@ void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
 	pub->fields.counter_id = COUNTER_ID;
 	pub->fields.time_type = time_type;
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
-	page_begin(&pub->writer);
-	page_commit(&pub->writer, &pub->fields);
+	vmclk_writer_write(pub->writer, &pub->fields);
 }
 
-static void fill_line(struct page_fields *f, const struct calibrate_line *at,
+static void fill_line(struct vmclk_snapshot *f, const struct calibrate_line *at,
 		      const struct scale *scale)
 {
 	bool tai_is_known = scale_tai_offset(scale, &f->tai_offset_sec);
@@ -104,7 +108,7 @@ static void fill_line(struct page_fields *f, const struct calibrate_line *at,
  * Leap indicator and TAI offset are those of the latest reading, and hold at
  * the reference point: without a new reading it must not pass a leap second.
  */
-static bool leap_is_between(const struct page_fields *f, uint64_t to_sec)
+static bool leap_is_between(const struct vmclk_snapshot *f, uint64_t to_sec)
 {
 	int64_t utc = f->flags & VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID ? f->tai_offset_sec : 0;
 
@@ -123,7 +127,7 @@ static void commit_line(struct publish *pub, const struct calibrate_line *line,
 		calibrate_normalise(&at);
 		fill_line(&pub->fields, &at, scale);
 	}
-	page_commit(&pub->writer, &pub->fields);
+	vmclk_writer_commit(pub->writer, &pub->fields);
 }
 
 bool publish_calibrated(struct publish *pub, struct calibrate *cal,
@@ -132,7 +136,7 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 	uint64_t counter;
 	bool in_time;
 
-	page_begin(&pub->writer);
+	vmclk_writer_begin(pub->writer);
 	counter = guest_counter_read(pub->guest);
 	in_time = calibrate_cross(cal, counter);
 	if (in_time)
@@ -144,7 +148,7 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 void publish_rebased(struct publish *pub, const struct calibrate_line *line,
 		     const struct scale *scale)
 {
-	page_begin(&pub->writer);
+	vmclk_writer_begin(pub->writer);
 	commit_line(pub, line, scale, guest_counter_read(pub->guest), false);
 }
 
@@ -153,8 +157,7 @@ void publish_unreliable(struct publish *pub)
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
 	/* The line that comes next may start earlier. */
 	pub->fields.flags &= ~VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
-	page_begin(&pub->writer);
-	page_commit(&pub->writer, &pub->fields);
+	vmclk_writer_write(pub->writer, &pub->fields);
 }
 
 int publish_new_marker(struct publish *pub)
@@ -170,6 +173,5 @@ int publish_new_marker(struct publish *pub)
 
 bool publish_is_ours(const struct publish *pub)
 {
-	return __atomic_load_n(&pub->writer.page->seq_count, __ATOMIC_RELAXED) ==
-	       htole32(pub->writer.seq);
+	return vmclk_writer_is_alone(pub->writer);
 }

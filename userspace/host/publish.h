@@ -6,7 +6,7 @@
  * counter, and makes that reading the line's reference point. This is what
  * entitles the page to say TIME_MONOTONIC. Whoever reads the counter before
  * the update has used the old line at a counter no later than this reading
- * (see page_begin()), whoever reads after it uses the new line at a later one;
+ * (see vmclk_writer_begin()), whoever reads after it uses the new line at a later one;
  * and at the reading itself both lines give the same time.
  */
 #ifndef HOST_PUBLISH_H
@@ -15,11 +15,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../lib/write.h"
 #include "calibrate.h"
 #include "guest-counter.h"
 #include "scale.h"
-#include "target.h"
+#include "vmclk-writer.h"
 
 /**
  * struct publish - a page and what was last published there
@@ -29,8 +28,8 @@
  * @was_torn: an earlier writer died in an update; what it left is not used
  */
 struct publish {
-	struct page_writer writer;
-	struct page_fields fields;
+	struct vmclk_writer *writer;
+	struct vmclk_snapshot fields;
 	const struct guest_counter *guest;
 	bool was_torn;
 };
@@ -38,12 +37,12 @@ struct publish {
 /**
  * publish_attach() - take over a page
  * @pub: initialised here; changes nothing on the page
- * @target: the page
+ * @writer: the page
  * @guest: the counter
  *
- * Return: 0, or what page_attach() gave.
+ * Return: 0, or what vmclk_writer_found() gave.
  */
-int publish_attach(struct publish *pub, const struct target *target,
+int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 		   const struct guest_counter *guest);
 
 /**

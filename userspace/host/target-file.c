@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/write.h"
 #include "log.h"
 #include "target.h"
 
@@ -30,8 +29,8 @@ static int prepare(struct target *target, const char *path)
 		return log_error(path, -errno);
 	err = target_map(target, path);
 	if (!err && !st.st_size)
-		page_format(target->page, TARGET_SIZE);
-	return err;
+		err = vmclk_writer_format(target->map, TARGET_SIZE);
+	return err ? err : target_attach(target, path);
 }
 
 int target_file_open(struct target *target, const char *path)

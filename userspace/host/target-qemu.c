@@ -120,6 +120,8 @@ int target_qemu_open(struct target *target, pid_t pid)
 		err = target_lock(target->fd, name);
 	if (!err)
 		err = target_map(target, name);
+	if (!err)
+		err = target_attach(target, name);
 	if (err) {
 		close(target->pidfd);
 		if (target->fd >= 0)

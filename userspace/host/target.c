@@ -24,14 +24,25 @@ int target_map(struct target *target, const char *name)
 
 	if (map == MAP_FAILED)
 		return log_error(name, -errno);
-	target->page = map;
-	target->len = TARGET_SIZE;
+	target->map = map;
 	return 0;
+}
+
+int target_attach(struct target *target, const char *name)
+{
+	int err = vmclk_writer_attach(target->map, TARGET_SIZE, &target->writer);
+
+	if (err) {
+		log_line("%s: %s; not touched", name, vmclk_strerror(err));
+		munmap(target->map, TARGET_SIZE);
+	}
+	return err;
 }
 
 void target_close(struct target *target)
 {
-	munmap(target->page, target->len);
+	vmclk_writer_close(target->writer);
+	munmap(target->map, TARGET_SIZE);
 	close(target->fd);
 	if (target->pidfd >= 0)
 		close(target->pidfd);

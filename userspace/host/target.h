@@ -5,10 +5,9 @@
 #ifndef HOST_TARGET_H
 #define HOST_TARGET_H
 
-#include <stddef.h>
 #include <sys/types.h>
 
-#include <linux/vmclock-page.h>
+#include "vmclk-writer.h"
 
 /* A page's region: what QEMU offers, and what a file is made with. */
 #define TARGET_SIZE	4096
@@ -17,14 +16,14 @@
  * struct target - a mapped page that nobody else writes
  * @fd: the file behind it; holds the lock
  * @pidfd: becomes readable when the machine ends, or -1
- * @page: the shared memory
- * @len: bytes mapped
+ * @map: the shared memory, TARGET_SIZE bytes
+ * @writer: writes the page there
  */
 struct target {
 	int fd;
 	int pidfd;
-	struct vmclock_page *page;
-	size_t len;
+	void *map;
+	struct vmclk_writer *writer;
 };
 
 /**
@@ -57,12 +56,21 @@ int target_lock(int fd, const char *name);
 
 /**
  * target_map() - map the open file; for the two above
- * @target: @fd is set; @page and @len are filled in
+ * @target: @fd is set; @map is filled in
  * @name: for messages
  *
  * Return: 0, or a negative errno value; the reason has been logged.
  */
 int target_map(struct target *target, const char *name);
+
+/**
+ * target_attach() - take over the page that is mapped; for the two above
+ * @target: @map is set; @writer is filled in; on error @map is given back
+ * @name: for messages
+ *
+ * Return: 0, or a negative error; the reason has been logged.
+ */
+int target_attach(struct target *target, const char *name);
 
 /**
  * target_close() - give everything back

@@ -42,6 +42,9 @@ int vmclk__read_error(int errnum);
 /* Is the copy of a header that of a page? 0 or a negative error. */
 int vmclk__validate(const struct vmclock_page *copy);
 
+/* A field that the page is too short for is zero, whatever lies there. */
+void vmclk__clear_absent(struct vmclk_snapshot *snap);
+
 /* A number for the page behind @st, the same for all who open it in this boot. */
 int vmclk__identify(const struct stat *st, uint64_t *page_id);
 

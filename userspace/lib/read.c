@@ -21,58 +21,17 @@
  * copy is thrown away.
  */
 #include <errno.h>
-#include <endian.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "counter.h"
+#include "decode.h"
 #include "internal.h"
 
 /* Some tens of milliseconds: longer than an update takes, writer descheduled. */
 #define MAPPED_TRIES	(1U << 20)
 #define FILE_TRIES	(1U << 14)
-
-/* Atomic, so that each is one load, of one field, whatever the compiler likes. */
-#define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
-
-static uint32_t load_seq(const void *page)
-{
-	const struct vmclock_page *p = page;
-
-	return le32toh(LOAD(p->seq_count));
-}
-
-/*
- * All but the sequence number and the counter, which belong to the window.
- * Returns the magic, which no snapshot has room for.
- */
-static inline uint32_t decode(const struct vmclock_page *page, struct vmclk_snapshot *snap)
-{
-	snap->disruption_marker = le64toh(LOAD(page->disruption_marker));
-	snap->flags = le64toh(LOAD(page->flags));
-	snap->counter_value = le64toh(LOAD(page->counter_value));
-	snap->counter_period_frac_sec = le64toh(LOAD(page->counter_period_frac_sec));
-	snap->counter_period_esterror_rate_frac_sec =
-		le64toh(LOAD(page->counter_period_esterror_rate_frac_sec));
-	snap->counter_period_maxerror_rate_frac_sec =
-		le64toh(LOAD(page->counter_period_maxerror_rate_frac_sec));
-	snap->time_sec = le64toh(LOAD(page->time_sec));
-	snap->time_frac_sec = le64toh(LOAD(page->time_frac_sec));
-	snap->time_esterror_nanosec = le64toh(LOAD(page->time_esterror_nanosec));
-	snap->time_maxerror_nanosec = le64toh(LOAD(page->time_maxerror_nanosec));
-	snap->vm_generation_counter = le64toh(LOAD(page->vm_generation_counter));
-	snap->size = le32toh(LOAD(page->size));
-	snap->version = le16toh(LOAD(page->version));
-	snap->tai_offset_sec = (int16_t)le16toh(LOAD(page->tai_offset_sec));
-	snap->counter_id = LOAD(page->counter_id);
-	snap->time_type = LOAD(page->time_type);
-	snap->clock_status = LOAD(page->clock_status);
-	snap->smear_hint = LOAD(page->smear_hint);
-	snap->leap_indicator = LOAD(page->leap_indicator);
-	snap->counter_period_shift = LOAD(page->counter_period_shift);
-	return le32toh(LOAD(page->magic));
-}
 
 /* Up to here the header is the same in every version. */
 #define HEADER_SIZE	offsetof(struct vmclock_page, disruption_marker)
@@ -233,8 +192,7 @@ int vmclk__validate(const struct vmclock_page *copy)
 			    le32toh(copy->size));
 }
 
-/* A field that the page is too short for is zero, whatever lies there. */
-static void clear_absent(struct vmclk_snapshot *s)
+void vmclk__clear_absent(struct vmclk_snapshot *s)
 {
 #define CLEAR(field) \
 	(s->field = VMCLOCK_PAGE_HAS(s->size, field) ? s->field : 0)
@@ -263,7 +221,7 @@ int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap)
 	if (err)
 		return err;
 	if (__builtin_expect(snap->size < sizeof(struct vmclock_page), 0))
-		clear_absent(snap);
+		vmclk__clear_absent(snap);
 	snap->page_id = clk->page_id;
 	snap->boot_unknown = clk->boot_unknown;
 	snap->counter_valid = clk->counter_trusted && snap->counter_id == COUNTER_ID;

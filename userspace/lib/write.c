@@ -5,22 +5,29 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "write.h"
-
-/* The fields this writer can't do without; older pages end right after them. */
-#define LEN_MIN (offsetof(struct vmclock_page, time_maxerror_nanosec) + \
-		 sizeof(uint64_t))
+#include "decode.h"
+#include "internal.h"
+#include "writer.h"
 
 #define STORE(field, value) \
 	__atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
 
-void page_format(struct vmclock_page *page, uint32_t size)
+static bool is_aligned(const void *memory)
 {
-	memset(page, 0, sizeof(*page));
-	page->size = htole32(size);
-	page->version = htole16(VMCLOCK_PAGE_VERSION);
+	return !((uintptr_t)memory % __alignof__(struct vmclock_page));
+}
+
+int vmclk_writer_format(void *memory, size_t room)
+{
+	struct vmclock_page *page = memory;
+
+	if (room < PAGE_LEN_MIN || room > UINT32_MAX || !is_aligned(memory))
+		return -EINVAL;
+	memset(page, 0, room < sizeof(*page) ? room : sizeof(*page));
+	page->size = htole32(room);
 	page->counter_id = VMCLOCK_PAGE_COUNTER_NONE;
 	page->time_type = VMCLOCK_PAGE_TIME_TAI;
 	page->clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
@@ -28,57 +35,69 @@ void page_format(struct vmclock_page *page, uint32_t size)
 	/* Pairs with the acquire fence after R1 in read.c. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	STORE(page->magic, htole32(VMCLOCK_PAGE_MAGIC));
+	return 0;
 }
 
-static void decode(const struct vmclock_page *page, struct page_fields *f)
+/* 0 if the page in @copy can be continued, in @room bytes. */
+static int judge(const struct vmclock_page *copy, size_t room)
 {
-	f->disruption_marker = le64toh(page->disruption_marker);
-	f->flags = le64toh(page->flags);
-	f->counter_value = le64toh(page->counter_value);
-	f->counter_period_frac_sec = le64toh(page->counter_period_frac_sec);
-	f->counter_period_esterror_rate_frac_sec =
-		le64toh(page->counter_period_esterror_rate_frac_sec);
-	f->counter_period_maxerror_rate_frac_sec =
-		le64toh(page->counter_period_maxerror_rate_frac_sec);
-	f->time_sec = le64toh(page->time_sec);
-	f->time_frac_sec = le64toh(page->time_frac_sec);
-	f->time_esterror_nanosec = le64toh(page->time_esterror_nanosec);
-	f->time_maxerror_nanosec = le64toh(page->time_maxerror_nanosec);
-	f->vm_generation_counter = le64toh(page->vm_generation_counter);
-	f->tai_offset_sec = (int16_t)le16toh(page->tai_offset_sec);
-	f->counter_id = page->counter_id;
-	f->time_type = page->time_type;
-	f->clock_status = page->clock_status;
-	f->smear_hint = page->smear_hint;
-	f->leap_indicator = page->leap_indicator;
-	f->counter_period_shift = page->counter_period_shift;
+	int err = vmclk__validate(copy);
+	uint32_t size = le32toh(copy->size);
+
+	/* Nobody has written it yet: that is for us to do. */
+	if (err && err != -VMCLK_ENOTINIT)
+		return err;
+	return size < PAGE_LEN_MIN || size > room ? -VMCLK_EMALFORMED : 0;
 }
 
-int page_attach(struct page_writer *writer, struct vmclock_page *page,
-		size_t room, struct page_fields *found)
+int vmclk_writer_found(struct vmclk_writer *w, struct vmclk_snapshot *found)
 {
 	struct vmclock_page copy = { 0 };
-	uint32_t size;
+	int err;
 
-	if (room < LEN_MIN)
-		return -EPROTO;
-	memcpy(&copy, page, room < sizeof(copy) ? room : sizeof(copy));
-	size = le32toh(copy.size);
-
-	if (le32toh(copy.magic) != VMCLOCK_PAGE_MAGIC || !copy.version)
-		return -EPROTO;
-	if (le16toh(copy.version) != VMCLOCK_PAGE_VERSION)
-		return -EPROTONOSUPPORT;
-	if (size < LEN_MIN || size > room)
-		return -EPROTO;
-	if (size < sizeof(copy))
-		memset((char *)&copy + size, 0, sizeof(copy) - size);
-
+	/* What is judged can't change any more. */
+	memcpy(&copy, w->page, w->len < sizeof(copy) ? w->len : sizeof(copy));
+	err = judge(&copy, w->len);
+	if (err)
+		return err;
+	w->len = le32toh(copy.size);
+	w->seq = le32toh(copy.seq_count);
+	*found = (struct vmclk_snapshot){ .seq_count = w->seq };
 	decode(&copy, found);
-	writer->page = page;
-	writer->len = size;
-	writer->seq = le32toh(copy.seq_count);
+	vmclk__clear_absent(found);
 	return 0;
+}
+
+int vmclk_writer_attach(void *memory, size_t room, struct vmclk_writer **writer)
+{
+	struct vmclk_writer w = { .page = memory, .len = room };
+	struct vmclk_snapshot unused;
+	int err;
+
+	if (!is_aligned(memory))
+		return -EINVAL;
+	if (room < PAGE_LEN_MIN)
+		return -VMCLK_EMALFORMED;
+	if (room > UINT32_MAX)
+		w.len = UINT32_MAX;
+	err = vmclk_writer_found(&w, &unused);
+	if (err)
+		return err;
+	*writer = malloc(sizeof(w));
+	if (!*writer)
+		return -ENOMEM;
+	**writer = w;
+	return 0;
+}
+
+void vmclk_writer_close(struct vmclk_writer *w)
+{
+	free(w);
+}
+
+bool vmclk_writer_is_alone(const struct vmclk_writer *w)
+{
+	return load_seq(w->page) == w->seq;
 }
 
 /*
@@ -100,7 +119,7 @@ static void odd_is_visible(void)
 #endif
 }
 
-void page_begin(struct page_writer *writer)
+void vmclk_writer_begin(struct vmclk_writer *writer)
 {
 	/* An odd number that a dead writer left stays as it is. */
 	writer->seq |= 1;
@@ -108,10 +127,12 @@ void page_begin(struct page_writer *writer)
 	odd_is_visible();	/* W1, with the fence before R3 in read.c */
 }
 
-void page_commit(struct page_writer *writer, const struct page_fields *f)
+void vmclk_writer_commit(struct vmclk_writer *writer, const struct vmclk_snapshot *f)
 {
 	struct vmclock_page *p = writer->page;
 
+	/* With the first update only it changes: then it is no longer 0. */
+	STORE(p->version, htole16(VMCLOCK_PAGE_VERSION));
 	STORE(p->counter_id, f->counter_id);
 	STORE(p->time_type, f->time_type);
 	STORE(p->disruption_marker, htole64(f->disruption_marker));
@@ -137,4 +158,10 @@ void page_commit(struct page_writer *writer, const struct page_fields *f)
 	writer->seq++;
 	__atomic_thread_fence(__ATOMIC_RELEASE);	/* W3, with R1 in read.c */
 	STORE(p->seq_count, htole32(writer->seq));
+}
+
+void vmclk_writer_write(struct vmclk_writer *writer, const struct vmclk_snapshot *f)
+{
+	vmclk_writer_begin(writer);
+	vmclk_writer_commit(writer, f);
 }

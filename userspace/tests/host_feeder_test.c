@@ -53,13 +53,15 @@ static void file_map(void)
 }
 
 /* The page, decoded by the function writers use. */
-static struct page_fields fields(void)
+static struct vmclk_snapshot fields(void)
 {
-	struct page_fields f = { 0 };
-	struct page_writer unused;
+	struct vmclk_snapshot f = { 0 };
+	struct vmclk_writer *unused = NULL;
 
-	is_int(page_attach(&unused, file.page, TARGET_SIZE, &f), 0);
-	is_u64(unused.seq & 1, 0);
+	if (is_int(vmclk_writer_attach(file.page, TARGET_SIZE, &unused), 0))
+		is_int(vmclk_writer_found(unused, &f), 0);
+	is_u64(f.seq_count & 1, 0);
+	vmclk_writer_close(unused);
 	return f;
 }
 
@@ -104,7 +106,7 @@ static void stop(struct feeder *f)
 /* Is the kernel's time for a counter reading inside the page's bracket? */
 static bool holds_time(void)
 {
-	struct page_fields f = fields();
+	struct vmclk_snapshot f = fields();
 	struct vmclock_line line = {
 		.counter = f.counter_value,
 		.time = { f.time_sec, f.time_frac_sec },
@@ -127,7 +129,7 @@ static bool holds_time(void)
 
 TAP_TEST(a_synchronized_clock_gives_a_synchronized_tai_page)
 {
-	struct page_fields p;
+	struct vmclk_snapshot p;
 	struct feeder *f;
 
 	fake_reset();
@@ -155,7 +157,7 @@ TAP_TEST(a_synchronized_clock_gives_a_synchronized_tai_page)
 
 TAP_TEST(an_unsynchronized_clock_gives_status_unknown_and_no_bound)
 {
-	struct page_fields p;
+	struct vmclk_snapshot p;
 	struct feeder *f;
 
 	fake_reset();
@@ -227,7 +229,7 @@ TAP_TEST(a_failed_source_leaves_the_page_unreliable)
 
 TAP_TEST(a_step_is_unreliable_first_and_then_a_new_marker)
 {
-	struct page_fields before, stepped;
+	struct vmclk_snapshot before, stepped;
 	struct feeder *f;
 
 	fake_reset();
@@ -254,7 +256,7 @@ TAP_TEST(a_step_is_unreliable_first_and_then_a_new_marker)
 
 TAP_TEST(a_restart_continues_marker_sequence_and_line)
 {
-	struct page_fields before;
+	struct vmclk_snapshot before;
 	struct feeder *f;
 	uint32_t seq;
 
@@ -277,7 +279,7 @@ TAP_TEST(a_restart_continues_marker_sequence_and_line)
 
 TAP_TEST(a_restart_with_another_time_has_another_marker)
 {
-	struct page_fields before;
+	struct vmclk_snapshot before;
 	struct feeder *f;
 
 	fake_reset();
@@ -308,7 +310,7 @@ static const struct vmclock_page qemus_page = {
 
 TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
 {
-	struct page_fields p;
+	struct vmclk_snapshot p;
 	struct feeder *f;
 
 	if (htole32(1) != 1)
@@ -330,7 +332,7 @@ TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
 
 TAP_TEST(a_torn_page_is_repaired_and_nothing_on_it_is_believed)
 {
-	struct page_fields before;
+	struct vmclk_snapshot before;
 	struct feeder *f;
 	uint32_t odd;
 	int fd;
@@ -379,7 +381,7 @@ TAP_TEST(a_page_that_somebody_else_wrote_is_given_up)
 
 TAP_TEST(publishing_between_calibrations_stays_on_the_line)
 {
-	struct page_fields before, after;
+	struct vmclk_snapshot before, after;
 	struct vmclock_time t;
 	struct feeder *f;
 	uint32_t seq;
@@ -411,7 +413,7 @@ TAP_TEST(publishing_between_calibrations_stays_on_the_line)
 
 TAP_TEST(calibrating_again_does_not_move_the_present)
 {
-	struct page_fields before, after;
+	struct vmclk_snapshot before, after;
 	struct vmclock_time t;
 	struct feeder *f;
 

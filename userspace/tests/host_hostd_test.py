@@ -350,7 +350,7 @@ def what_is_not_qemu_with_a_page_is_explained(_):
     with Player("100:vmclock_page") as player:
         refused("not a page of memory", f"--qemu-pid={player.pid}", "--tsc-offset=0")
     with Player("-4096:vmclock_page") as player:
-        refused("no VMClock page", f"--qemu-pid={player.pid}", "--tsc-offset=0")
+        refused("not a VMClock page", f"--qemu-pid={player.pid}", "--tsc-offset=0")
     with Player() as player:
         pid = player.pid
     refused("No such process", f"--qemu-pid={pid}", "--tsc-offset=0")

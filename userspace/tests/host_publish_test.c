@@ -18,7 +18,6 @@ static uint64_t rebased_sec(enum scale_origin origin, uint8_t leap_indicator, in
 	static struct vmclock_page page;
 	int base = origin == SCALE_UTC ? 0 : 36;
 	struct guest_counter guest = { .ratio = 1ULL << 48, .frac_bits = 48 };
-	struct target target = { .page = &page, .len = sizeof(page) };
 	struct scale scale = { .origin = origin, .base = base };
 	struct calibrate_line line = {
 		.max = {
@@ -28,15 +27,18 @@ static uint64_t rebased_sec(enum scale_origin origin, uint8_t leap_indicator, in
 		},
 		.bounded = true,
 	};
+	struct vmclk_writer *writer = NULL;
 	struct publish pub;
 
-	page_format(&page, sizeof(page));
-	is_int(publish_attach(&pub, &target, &guest), 0);
+	is_int(vmclk_writer_format(&page, sizeof(page)), 0);
+	is_int(vmclk_writer_attach(&page, sizeof(page), &writer), 0);
+	is_int(publish_attach(&pub, writer, &guest), 0);
 	pub.fields.leap_indicator = leap_indicator;
 	pub.fields.time_sec = line.max.time.sec;
 	pub.fields.tai_offset_sec = -base;
 	pub.fields.flags = base ? VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID : 0;
 	publish_rebased(&pub, &line, &scale);
+	vmclk_writer_close(writer);
 	return le64toh(page.time_sec) - base;
 }
 

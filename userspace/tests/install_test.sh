@@ -13,7 +13,7 @@ root=$dir/root
 cat > "$dir/program.c" <<'END'
 #include <stdio.h>
 #include <linux/vmclock-dev.h>
-#include <vmclk.h>
+#include <vmclk-writer.h>
 
 int main(void)
 {
@@ -65,6 +65,7 @@ cat > "$dir/expected" <<'END'
 ./usr/bin/vmclockctl
 ./usr/include/linux/vmclock-dev.h
 ./usr/include/linux/vmclock-page.h
+./usr/include/vmclk-writer.h
 ./usr/include/vmclk.h
 ./usr/lib/lab/libvmclk.a
 ./usr/lib/lab/libvmclk.so

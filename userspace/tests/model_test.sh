@@ -65,7 +65,7 @@ states()
 # All lines that the model says it stands for are still there.
 lines_exist()
 {
-	sed -n 's|.*/\* \([a-z]*\.c: .*\) \*/$|\1|p' "$model" >"$dir/lines"
+	sed -n 's|.*/\* \([a-z]*\.[ch]: .*\) \*/$|\1|p' "$model" >"$dir/lines"
 	[ "$(wc -l <"$dir/lines")" -ge 15 ] || return 1
 	while IFS= read -r line; do
 		cat "lib/${line%%:*}" "host/${line%%:*}" 2>/dev/null |

@@ -14,21 +14,20 @@
 
 #include "pages.h"
 #include "tap.h"
-#include "vmclk.h"
-#include "write.h"
+#include "vmclk-writer.h"
 
 #define ENOUGH		100000
 #define ENOUGH_UPDATES	300
 #define SECONDS_MAX	60
 
 static struct test_page shared;
-static struct page_writer writer;
+static struct vmclk_writer *writer;
 static atomic_bool stop;
 static time_t deadline;
 
 static void publish(uint64_t n)
 {
-	const struct page_fields fields = {
+	const struct vmclk_snapshot fields = {
 		.disruption_marker = ~n,
 		.flags = PAGE_FLAGS,
 		.counter_value = n,
@@ -47,8 +46,7 @@ static void publish(uint64_t n)
 		.counter_period_shift = n & 127,
 	};
 
-	page_begin(&writer);
-	page_commit(&writer, &fields);
+	vmclk_writer_write(writer, &fields);
 }
 
 static bool is_whole(const struct vmclk_snapshot *s)
@@ -105,12 +103,11 @@ static bool time_is_up(void)
 static void beside_writer(unsigned int seals, void (*body)(void))
 {
 	struct vmclock_page page = good_page();
-	struct page_fields found;
 	pthread_t thread;
 
 	page.seq_count = 0;
 	shared = page_make(&page, PAGE_BYTES, seals);
-	need(!page_attach(&writer, shared.page, PAGE_BYTES, &found));
+	need(!vmclk_writer_attach(shared.page, PAGE_BYTES, &writer));
 	publish(1);
 	deadline = seconds() + SECONDS_MAX;
 	atomic_store(&stop, false);
@@ -118,6 +115,7 @@ static void beside_writer(unsigned int seals, void (*body)(void))
 	body();
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
+	vmclk_writer_close(writer);
 	page_drop(&shared);
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The header, the map and the library name the same functions.
+# The headers, the map and the library name the same functions.
 
 # shellcheck source-path=SCRIPTDIR
 . tests/tap.sh
@@ -9,8 +9,8 @@
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# A declaration in the header is a name in front of a parenthesis, outside comments.
-sed -e '/^\/\*/,/\*\//d' include/vmclk.h | grep -o 'vmclk_[a-z_]*(' | tr -d '(' |
+# A declaration in a header is a name in front of a parenthesis, outside comments.
+sed -e '/^\/\*/,/\*\//d' include/*.h | grep -o 'vmclk_[a-z_]*(' | tr -d '(' |
 	sort -u > "$dir/header"
 sed -n 's/^\t\(vmclk_[a-z_]*\);$/\1/p' lib/libvmclk.map | sort > "$dir/map"
 nm -D --defined-only "$BUILD/libvmclk.so.0" | sed -n 's/.* [A-Z] //p' |
@@ -31,16 +31,19 @@ no_foreign_names()
 
 alone()
 {
-	printf '#include "vmclk.h"\n%s\n' "$2" > "$dir/alone.$1"
-	${CC:-cc} -x "$1" -Wall -Wextra -Werror -fsyntax-only -Iinclude "$dir/alone.$1"
+	for header in include/*.h; do
+		printf '#include "%s"\n%s\n' "${header#include/}" "$2" > "$dir/alone.$1"
+		${CC:-cc} -x "$1" -Wall -Wextra -Werror -fsyntax-only -Iinclude \
+			"$dir/alone.$1" || return
+	done
 }
 
-test_that "the header declares functions" test -s "$dir/header"
-test_that "the map lists what the header declares" diff "$dir/header" "$dir/map"
+test_that "the headers declare functions" test -s "$dir/header"
+test_that "the map lists what the headers declare" diff "$dir/header" "$dir/map"
 test_that "the library exports the map under its node" \
 	diff "$dir/versioned" "$dir/library"
 test_that "the soname is libvmclk.so.0" soname
 test_that "the static library brings no names of others" no_foreign_names
-test_that "the header stands alone in C" alone c 'int x;'
-test_that "the header stands alone in C++" alone c++ 'extern "C" int x;'
+test_that "each header stands alone in C" alone c 'int x;'
+test_that "each header stands alone in C++" alone c++ 'extern "C" int x;'
 tap_done

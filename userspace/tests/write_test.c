@@ -7,8 +7,7 @@
 
 #include "pages.h"
 #include "tap.h"
-#include "vmclk.h"
-#include "write.h"
+#include "vmclk-writer.h"
 
 union raw_page {
 	struct vmclock_page page;
@@ -16,9 +15,9 @@ union raw_page {
 };
 
 /* Another value in every field, and in every byte of it. */
-static struct page_fields all_fields(void)
+static struct vmclk_snapshot all_fields(void)
 {
-	return (struct page_fields){
+	return (struct vmclk_snapshot){
 		.disruption_marker = 0x1011121314151617,
 		.flags = 0x2021222324252627,
 		.counter_value = 0x3031323334353637,
@@ -43,28 +42,27 @@ static uint32_t seq_of(const union raw_page *raw)
 }
 
 /* A page whose sequence number is @seq, taken over by @w. */
-static bool attached(struct page_writer *w, union raw_page *raw, uint32_t seq)
+static bool attached(struct vmclk_writer **w, union raw_page *raw, uint32_t seq)
 {
-	struct page_fields found;
-
 	memset(raw, 0, sizeof(*raw));
 	raw->page = good_page();
 	raw->page.seq_count = htole32(seq);
-	return !page_attach(w, &raw->page, sizeof(*raw), &found);
+	return !vmclk_writer_attach(&raw->page, sizeof(*raw), w);
 }
 
 static void seq_goes(uint32_t from, uint32_t during, uint32_t after)
 {
-	struct page_fields fields = all_fields();
-	struct page_writer w;
+	struct vmclk_snapshot fields = all_fields();
+	struct vmclk_writer *w;
 	union raw_page raw;
 
 	need(attached(&w, &raw, from));
 	is_u64(seq_of(&raw), from);
-	page_begin(&w);
+	vmclk_writer_begin(w);
 	is_u64(seq_of(&raw), during);
-	page_commit(&w, &fields);
+	vmclk_writer_commit(w, &fields);
 	is_u64(seq_of(&raw), after);
+	vmclk_writer_close(w);
 }
 
 TAP_TEST(the_sequence_is_odd_while_writing_and_even_after)
@@ -86,24 +84,29 @@ TAP_TEST(the_sequence_wraps)
 TAP_TEST(begin_changes_nothing_but_the_sequence)
 {
 	union raw_page raw, before;
-	struct page_writer w;
+	struct vmclk_writer *w;
 
 	need(attached(&w, &raw, 2));
 	before = raw;
 	before.page.seq_count = htole32(3);
-	page_begin(&w);
+	vmclk_writer_begin(w);
 	ok(!memcmp(&raw, &before, sizeof(raw)));
+	vmclk_writer_close(w);
 }
 
-TAP_TEST(attach_changes_nothing)
+TAP_TEST(attach_found_and_close_change_nothing)
 {
 	union raw_page raw, before;
-	struct page_fields found;
-	struct page_writer w;
+	struct vmclk_snapshot found;
+	struct vmclk_writer *w;
 
 	need(attached(&w, &raw, 7));
 	before = raw;
-	is_int(page_attach(&w, &raw.page, sizeof(raw), &found), 0);
+	vmclk_writer_close(w);
+	need(!vmclk_writer_attach(&raw, sizeof(raw), &w));
+	is_int(vmclk_writer_found(w, &found), 0);
+	is_u64(found.seq_count, 7);
+	vmclk_writer_close(w);
 	ok(!memcmp(&raw, &before, sizeof(raw)));
 }
 
@@ -120,13 +123,13 @@ TAP_TEST(commit_stores_every_field_little_endian)
 		{ 0x0b, 0xc2, 1 }, { 0x22, 0xc3, 1 }, { 0x23, 0xc4, 1 },
 		{ 0x26, 0xc5, 1 }, { 0x27, 0xc6, 1 },
 	};
-	struct page_fields fields = all_fields();
-	struct page_writer w;
+	struct vmclk_snapshot fields = all_fields();
+	struct vmclk_writer *w;
 	union raw_page raw;
 
 	need(attached(&w, &raw, 2));
-	page_begin(&w);
-	page_commit(&w, &fields);
+	vmclk_writer_write(w, &fields);
+	vmclk_writer_close(w);
 	for (unsigned int i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		for (unsigned int b = 0; b < words[i].len; b++)
 			is_u64(raw.bytes[words[i].offset + words[i].len - 1 - b],
@@ -137,14 +140,14 @@ TAP_TEST(commit_stores_every_field_little_endian)
 
 TAP_TEST(commit_leaves_the_header_and_what_lies_behind_alone)
 {
-	struct page_fields fields = all_fields();
-	struct page_writer w;
+	struct vmclk_snapshot fields = all_fields();
+	struct vmclk_writer *w;
 	union raw_page raw;
 
 	need(attached(&w, &raw, 2));
 	memset(raw.bytes + 0x70, 0xee, PAGE_BYTES - 0x70);
-	page_begin(&w);
-	page_commit(&w, &fields);
+	vmclk_writer_write(w, &fields);
+	vmclk_writer_close(w);
 	is_u64(le32toh(raw.page.magic), VMCLOCK_PAGE_MAGIC);
 	is_u64(le32toh(raw.page.size), PAGE_BYTES);
 	is_u64(le16toh(raw.page.version), 1);
@@ -155,32 +158,40 @@ TAP_TEST(commit_leaves_the_header_and_what_lies_behind_alone)
 
 TAP_TEST(a_page_without_a_generation_counter_does_not_get_one)
 {
-	struct page_fields fields = all_fields(), found;
-	struct page_writer w;
+	struct vmclk_snapshot fields = all_fields(), found;
+	struct vmclk_writer *w;
 	union raw_page raw;
 
 	memset(&raw, 0xee, sizeof(raw));
 	raw.page = good_page();
 	raw.page.size = htole32(0x68);
-	need(!page_attach(&w, &raw.page, 0x68, &found));
+	need(!vmclk_writer_attach(&raw, 0x68, &w));
+	is_int(vmclk_writer_found(w, &found), 0);
 	is_u64(found.vm_generation_counter, 0);
-	page_begin(&w);
-	page_commit(&w, &fields);
+	vmclk_writer_write(w, &fields);
+	vmclk_writer_close(w);
 	is_u64(le64toh(raw.page.time_maxerror_nanosec), 0xa0a1a2a3a4a5a6a7);
 	is_u64(le64toh(raw.page.vm_generation_counter), 0x2222222222222222);
 }
 
-TAP_TEST(attach_finds_what_commit_stored)
+TAP_TEST(found_is_what_was_stored)
 {
-	struct page_fields fields = all_fields(), found;
-	struct page_writer w;
+	struct vmclk_snapshot fields = all_fields(), found;
+	struct vmclk_writer *w;
 	union raw_page raw;
 
 	need(attached(&w, &raw, 2));
-	page_begin(&w);
-	page_commit(&w, &fields);
-	memset(&found, 0, sizeof(found));
-	need(!page_attach(&w, &raw.page, sizeof(raw), &found));
+	vmclk_writer_write(w, &fields);
+	memset(&found, 0xee, sizeof(found));
+	is_int(vmclk_writer_found(w, &found), 0);
+	vmclk_writer_close(w);
+	is_u64(found.seq_count, 4);
+	is_u64(found.version, 1);
+	is_u64(found.size, PAGE_BYTES);
+	is_u64(found.page_id, 0);
+	is_u64(found.counter, 0);
+	is_int(found.counter_valid, 0);
+	is_int(found.boot_unknown, 0);
 	is_u64(found.disruption_marker, fields.disruption_marker);
 	is_u64(found.flags, fields.flags);
 	is_u64(found.counter_value, fields.counter_value);
@@ -207,38 +218,105 @@ TAP_TEST(attach_finds_what_commit_stored)
 	TAP_TEST(name) \
 	{ \
 		union raw_page raw = { .page = good_page() }; \
-		struct page_fields found; \
-		struct page_writer w; \
+		struct vmclk_writer *w; \
 		\
 		raw.page.change; \
-		is_int(page_attach(&w, &raw.page, room, &found), error); \
+		is_int(vmclk_writer_attach(&raw, room, &w), error); \
 	}
 
-NO_PAGE_TEST(attach_refuses_another_magic, magic = 0, PAGE_BYTES, -EPROTO)
-NO_PAGE_TEST(attach_refuses_version_0, version = 0, PAGE_BYTES, -EPROTO)
-NO_PAGE_TEST(attach_refuses_a_later_version, version = htole16(2), PAGE_BYTES, -EPROTONOSUPPORT)
-NO_PAGE_TEST(attach_refuses_a_size_beyond_the_room, size = htole32(0x1001), PAGE_BYTES, -EPROTO)
-NO_PAGE_TEST(attach_refuses_a_size_without_a_bound, size = htole32(0x67), PAGE_BYTES, -EPROTO)
-NO_PAGE_TEST(attach_refuses_a_room_without_a_bound, size = htole32(0x67), 0x67, -EPROTO)
+NO_PAGE_TEST(attach_refuses_another_magic, magic = 0, PAGE_BYTES, -VMCLK_EMALFORMED)
+NO_PAGE_TEST(attach_refuses_a_tombstone, magic = htole32(VMCLOCK_PAGE_MAGIC_GONE), PAGE_BYTES,
+	     -VMCLK_EGONE)
+NO_PAGE_TEST(attach_refuses_a_later_version, version = htole16(2), PAGE_BYTES, -VMCLK_EVERSION)
+NO_PAGE_TEST(attach_refuses_a_size_beyond_the_room, size = htole32(0x1001), PAGE_BYTES,
+	     -VMCLK_EMALFORMED)
+NO_PAGE_TEST(attach_refuses_a_size_without_a_bound, size = htole32(0x67), PAGE_BYTES,
+	     -VMCLK_EMALFORMED)
+NO_PAGE_TEST(attach_refuses_version_0_without_a_size, version = raw.page.size = 0, PAGE_BYTES,
+	     -VMCLK_EMALFORMED)
+NO_PAGE_TEST(attach_refuses_a_room_without_a_bound, size = htole32(0x67), 0x67,
+	     -VMCLK_EMALFORMED)
 
-TAP_TEST(a_formatted_page_is_one_without_time)
+TAP_TEST(memory_out_of_alignment_or_range_is_refused)
 {
+	union raw_page raw = { .page = good_page() };
+	struct vmclk_writer *w;
+
+	is_int(vmclk_writer_attach(raw.bytes + 4, 0x100, &w), -EINVAL);
+	is_int(vmclk_writer_format(raw.bytes + 4, 0x100), -EINVAL);
+	is_int(vmclk_writer_format(&raw, 0x67), -EINVAL);
+	is_int(vmclk_writer_format(&raw, 1ULL << 32), -EINVAL);
+	is_u64(le32toh(raw.page.magic), VMCLOCK_PAGE_MAGIC);
+}
+
+TAP_TEST(a_formatted_page_is_not_initialised_until_the_first_update)
+{
+	struct vmclk_snapshot fields = all_fields(), found;
 	struct vmclock_page dirt;
+	struct vmclk_writer *w;
 	struct test_page t;
-	struct vmclk_stamp stamp;
 	struct vmclk *clk;
 
 	memset(&dirt, 0xee, sizeof(dirt));
 	t = page_make(&dirt, PAGE_BYTES, F_SEAL_SHRINK);
-	page_format(t.page, PAGE_BYTES);
+	is_int(vmclk_writer_format(t.page, PAGE_BYTES), 0);
+	is_int(vmclk_open(t.path, &clk), -VMCLK_ENOTINIT);
+	need(!vmclk_writer_attach(t.page, PAGE_BYTES, &w));
+	is_int(vmclk_writer_found(w, &found), 0);
+	is_int(found.version, 0);
+	is_int(found.counter_id, VMCLOCK_PAGE_COUNTER_NONE);
+	is_int(found.clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+	is_u64(found.disruption_marker, 0);
+	vmclk_writer_begin(w);
+	is_int(vmclk_open(t.path, &clk), -VMCLK_ENOTINIT);
+	vmclk_writer_commit(w, &fields);
+	vmclk_writer_close(w);
 	need(!vmclk_open(t.path, &clk));
-	is_int(vmclk_now(clk, &stamp), -VMCLK_ENOTIME);
-	is_int(stamp.reason, VMCLK_NO_COUNTER);
-	is_int(stamp.clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
-	is_int(stamp.valid, 0);
-	is_u64(t.page->seq_count, 0);
+	is_int(vmclk_snapshot(clk, &found), 0);
+	is_u64(found.seq_count, 2);
+	is_u64(found.disruption_marker, fields.disruption_marker);
 	vmclk_close(clk);
 	page_drop(&t);
+}
+
+TAP_TEST(who_else_writes_is_noticed_and_come_after)
+{
+	struct vmclk_snapshot fields = all_fields(), found;
+	struct vmclk_writer *w;
+	union raw_page raw;
+
+	need(attached(&w, &raw, 2));
+	ok(vmclk_writer_is_alone(w));
+	vmclk_writer_write(w, &fields);
+	ok(vmclk_writer_is_alone(w));
+	raw.page.seq_count = htole32(1000);
+	ok(!vmclk_writer_is_alone(w));
+	is_int(vmclk_writer_found(w, &found), 0);
+	ok(vmclk_writer_is_alone(w));
+	vmclk_writer_write(w, &fields);
+	is_u64(seq_of(&raw), 1002);
+	vmclk_writer_close(w);
+}
+
+TAP_TEST(what_is_no_page_any_more_is_not_found)
+{
+	union raw_page raw = { .page = good_page() };
+	struct vmclk_snapshot found;
+	struct vmclk_writer *w;
+
+	raw.page.size = htole32(0x68);
+	need(!vmclk_writer_attach(&raw, 0x68, &w));
+	raw.page.size = htole32(0x70);
+	is_int(vmclk_writer_found(w, &found), -VMCLK_EMALFORMED);
+	raw.page.size = htole32(0x68);
+	raw.page.magic = 0;
+	is_int(vmclk_writer_found(w, &found), -VMCLK_EMALFORMED);
+	vmclk_writer_close(w);
+}
+
+TAP_TEST(closing_nothing_is_fine)
+{
+	vmclk_writer_close(NULL);
 }
 
 int main(void)

@@ -150,7 +150,7 @@ active proctype writer()
 attach:
 	atomic {
 		all_visible ->
-		seq = page[SEQ];	/* write.c: writer->seq = le32toh(copy.seq_count); */
+		seq = page[SEQ];	/* write.c: w->seq = le32toh(copy.seq_count); */
 		found_odd = seq & 1
 	}
 	do
@@ -217,9 +217,9 @@ active proctype reader()
 	:: atomic { !has_s0 ->
 		s0 = page[SEQ]; has_s0 = true }	/* read.c: seq = load_seq(page); */
 	:: atomic { !has_a && R1 ->
-		a = page[A]; has_a = true }	/* read.c: page->counter_value) */
+		a = page[A]; has_a = true }	/* decode.h: page->counter_value) */
 	:: atomic { !has_b && R1 ->
-		b = page[B]; has_b = true }	/* read.c: page->time_sec) */
+		b = page[B]; has_b = true }	/* decode.h: page->time_sec) */
 	:: atomic { !has_c && ORDERED ->
 		c = counter; has_c = true }	/* read.c: c = counter_read_ordered(); */
 	:: atomic { has_s0 && !has_s1 && R3 && DEPENDENT ->
