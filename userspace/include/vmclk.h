@@ -13,7 +13,8 @@
  * vmclk_open(). A kernel that changes its mind later is noticed by the next
  * vmclk_open() only.
  *
- * Numbers are in host byte order.
+ * Numbers are in host byte order. What can be done with stamps is in
+ * <vmclk-stamp.h>.
  */
 #ifndef VMCLK_H
 #define VMCLK_H
@@ -51,6 +52,22 @@ enum vmclk_error {
 	VMCLK_ECOUNTER = VMCLK_ERROR(6, ENODATA),
 	/* The page gives no time; struct vmclk_stamp, @reason, says why. */
 	VMCLK_ENOTIME = VMCLK_ERROR(7, ENODATA),
+	/* Stamps of two pages. */
+	VMCLK_EPAGES = VMCLK_ERROR(8, EXDEV),
+	/* Stamps with a disruption, a restore or a clone between them. */
+	VMCLK_EEPOCHS = VMCLK_ERROR(9, ESTALE),
+	/* Stamps of two time scales, or of one that can't be used for this. */
+	VMCLK_ESCALES = VMCLK_ERROR(10, EDOM),
+	/* The page does not say how far UTC is from TAI at that time. */
+	VMCLK_EUTC = VMCLK_ERROR(11, ENODATA),
+	/* The clock was disrupted since. */
+	VMCLK_EDISRUPTED = VMCLK_ERROR(12, ESTALE),
+	/* The machine was restored or cloned since. */
+	VMCLK_ECLONED = VMCLK_ERROR(13, ESTALE),
+	/* A policy does not trust the stamp's status, bound or age. */
+	VMCLK_ESTATUS = VMCLK_ERROR(14, ENODATA),
+	VMCLK_EWIDE = VMCLK_ERROR(15, ENODATA),
+	VMCLK_EAGED = VMCLK_ERROR(16, ENODATA),
 };
 
 /**

@@ -36,6 +36,24 @@ const char *vmclk_strerror(int err)
 		return "the page's counter is not one that this machine can trust";
 	case VMCLK_ENOTIME:
 		return "the page gives no time that can be trusted";
+	case VMCLK_EPAGES:
+		return "the stamps are of two pages";
+	case VMCLK_EEPOCHS:
+		return "between the stamps the clock was disrupted, or the machine restored or cloned";
+	case VMCLK_ESCALES:
+		return "the stamp's time scale is not one for this";
+	case VMCLK_EUTC:
+		return "the page does not say how far UTC is from TAI at that time";
+	case VMCLK_EDISRUPTED:
+		return "the clock was disrupted since";
+	case VMCLK_ECLONED:
+		return "the machine was restored or cloned since";
+	case VMCLK_ESTATUS:
+		return "the clock's status is not one that the policy trusts";
+	case VMCLK_EWIDE:
+		return "the interval is wider than the policy trusts";
+	case VMCLK_EAGED:
+		return "the page was renewed longer ago than the policy trusts";
 	default:
 		return system_error(err < 0 ? -err : err);
 	}

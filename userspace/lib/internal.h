@@ -48,4 +48,17 @@ void vmclk__clear_absent(struct vmclk_snapshot *snap);
 /* A number for the page behind @st, the same for all who open it in this boot. */
 int vmclk__identify(const struct stat *st, uint64_t *page_id);
 
+bool vmclk__is_earlier(const struct vmclk_time *a, const struct vmclk_time *b);
+
+/* Are the times of @stamp an interval with its point inside? */
+bool vmclk__is_sound(const struct vmclk_stamp *stamp);
+
+/* -VMCLK_EPAGES, -VMCLK_ECLONED, -VMCLK_EDISRUPTED, or 0 for one page and epoch. */
+int vmclk__check_epoch(const struct vmclk_stamp *now, const struct vmclk_stamp *then);
+
+struct vmclk_policy;
+
+/* Can this library read the policy, all of it? 0, -EINVAL or -E2BIG. */
+int vmclk__check_policy(const struct vmclk_policy *policy);
+
 #endif /* VMCLK_INTERNAL_H */
