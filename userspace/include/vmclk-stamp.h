@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * libvmclk: what can be done with stamps. Which of two was first, whether one
- * is still true, whether to trust it, and waiting until it is certainly past.
+ * is still true, whether to trust it, waiting until it is certainly past, and
+ * the same moment in UTC, TAI and smeared UTC.
  *
  * What is said of functions and errors in <vmclk.h> holds here too; none of
  * these allocates. libvmclk(7) says what a stamp promises.
@@ -184,6 +185,91 @@ int vmclk_wait_until_after(const struct vmclk *clk, const struct vmclk_stamp *st
  */
 int vmclk_wait_trusted(const struct vmclk *clk, const struct vmclk_policy *policy,
 		       uint64_t timeout_ns, struct vmclk_stamp *stamp);
+
+/**
+ * vmclk_to_utc() - the same moment in UTC
+ * @in: a stamp in TAI, or one in UTC, which is only copied
+ * @out: where it goes; may be @in; unchanged on error
+ *
+ * Exact, also across the end of the month of the page's reference point and,
+ * where a leap second was there, across its beginning. UTC is written as POSIX
+ * counts it:
+ *
+ * - An inserted second, 23:59:60, has the numbers of 23:59:59. If the interval
+ *   touches it, @out has VMCLK_STAMP_LEAP_SECOND, and @earliest and @latest are
+ *   moved out to the ends of the repeated second, since numbers in there tell
+ *   nothing about order. VMCLK_STAMP_POINT_IS_60 tells which of the two seconds
+ *   @point is in.
+ * - A removed second, 23:59:59, has no numbers: they go on at 00:00:00.
+ *
+ * @reference_sec is converted too; @tai_offset_sec and @leap_indicator remain
+ * those of the reference point.
+ *
+ * Return: 0, or
+ * -VMCLK_ENOTIME - @in has no time
+ * -VMCLK_ESCALES - @in is neither in TAI nor in UTC
+ * -VMCLK_EUTC - the page does not say how far UTC is from TAI there: it has no
+ *	offset, or one above 0, or a leap indicator that can't be true, or the
+ *	interval leaves the months it speaks of (27 days before and after the
+ *	month of the reference point)
+ * -EINVAL - @in is no interval
+ */
+int vmclk_to_utc(const struct vmclk_stamp *in, struct vmclk_stamp *out);
+
+/**
+ * vmclk_to_tai() - the same moment in TAI
+ * @in: a stamp in UTC, or one in TAI, which is only copied
+ * @out: where it goes; may be @in; unchanged on error
+ *
+ * The reverse of vmclk_to_utc(). An interval that was moved out around an
+ * inserted second becomes one that has both seconds in it.
+ *
+ * Return: as vmclk_to_utc(); -VMCLK_EUTC also if @in lies in a second that was
+ * removed.
+ */
+int vmclk_to_tai(const struct vmclk_stamp *in, struct vmclk_stamp *out);
+
+/**
+ * struct vmclk_smeared - a moment in smeared UTC
+ * @point: the time, rounded down to ns
+ * @earliest: no earlier than this
+ * @latest: no later than this
+ *
+ * Not a stamp on purpose: next to a leap second it is up to a second away from
+ * UTC, and must not be compared with it, nor with another smear.
+ */
+struct vmclk_smeared {
+	struct vmclk_time point;
+	struct vmclk_time earliest;
+	struct vmclk_time latest;
+};
+
+/**
+ * vmclk_smear_noon_linear() - UTC with leap seconds smeared from noon to noon
+ * @stamp: a stamp in TAI or UTC
+ * @smeared: where the result goes; unchanged on error
+ *
+ * From 12:00:00 UTC before the leap second to 12:00:00 after it the smeared
+ * clock runs evenly, and shows 86400 s of the 86401 or 86399 that pass. Edges
+ * are rounded outwards. Around other months' ends it is UTC.
+ *
+ * Return: 0, or an error of vmclk_to_utc().
+ */
+int vmclk_smear_noon_linear(const struct vmclk_stamp *stamp,
+			    struct vmclk_smeared *smeared);
+
+/**
+ * vmclk_smear_utc_sls() - UTC with smoothed leap seconds (UTC-SLS)
+ * @stamp: a stamp in TAI or UTC
+ * @smeared: where the result goes; unchanged on error
+ *
+ * In the last 1000 s of the day, the leap second among them, the smeared clock
+ * shows 999 s, or 1001 if a second is removed. Otherwise as
+ * vmclk_smear_noon_linear().
+ *
+ * Return: 0, or an error of vmclk_to_utc().
+ */
+int vmclk_smear_utc_sls(const struct vmclk_stamp *stamp, struct vmclk_smeared *smeared);
 
 #ifdef __cplusplus
 }

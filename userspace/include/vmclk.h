@@ -95,7 +95,7 @@ enum vmclk_reason {
 	VMCLK_NO_BOUND,		/* no worst-case error, or its growth unknown */
 	VMCLK_OUT_OF_RANGE,	/* time or bound does not fit */
 	VMCLK_FIELDS_ABSENT,	/* the page is too short to hold a time */
-	VMCLK_LEAP_SECOND,	/* UTC, and a leap second may lie in between */
+	VMCLK_LEAP_SECOND,	/* UTC, and it is not known which leap seconds were */
 	VMCLK_BOOT_UNKNOWN,	/* on a disk: may be from before a reboot */
 };
 
@@ -163,6 +163,12 @@ struct vmclk_snapshot {
 #define VMCLK_STAMP_TIME	(1U << 0)	/* @point, @earliest, @latest */
 #define VMCLK_STAMP_GENERATION	(1U << 1)	/* @vm_generation_counter */
 #define VMCLK_STAMP_TAI_OFFSET	(1U << 2)	/* @tai_offset_sec */
+/*
+ * Not about a field. Only in UTC, whose numbers repeat in an inserted second:
+ * see vmclk_to_utc() in <vmclk-stamp.h>.
+ */
+#define VMCLK_STAMP_LEAP_SECOND	(1U << 3)	/* the interval touches 23:59:60 */
+#define VMCLK_STAMP_POINT_IS_60	(1U << 4)	/* @point is inside it */
 
 /**
  * struct vmclk_stamp - a moment: when it was, how sure that is, and in which
@@ -182,7 +188,8 @@ struct vmclk_snapshot {
  * @valid: VMCLK_STAMP_*; fields whose bit is clear are zero
  * @tai_offset_sec: UTC - TAI, seconds, at the page's reference point
  * @leap_indicator: VMCLOCK_PAGE_LEAP_*, at the page's reference point: with a
- *	leap second announced, @tai_offset_sec may be out of date
+ *	leap second announced, @tai_offset_sec may be out of date, and
+ *	vmclk_to_utc() knows
  * @time_type: VMCLOCK_PAGE_TIME_*
  * @clock_status: VMCLOCK_PAGE_STATUS_*
  * @reason: enum vmclk_reason; VMCLK_OK exactly if VMCLK_STAMP_TIME is valid

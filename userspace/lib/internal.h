@@ -61,4 +61,11 @@ struct vmclk_policy;
 /* Can this library read the policy, all of it? 0, -EINVAL or -E2BIG. */
 int vmclk__check_policy(const struct vmclk_policy *policy);
 
+/*
+ * From times as the line of a page in UTC has them, which knows no leap second
+ * but those before its reference point, to UTC. False if that can't be told:
+ * the times are then of no use.
+ */
+bool vmclk__line_to_utc(struct vmclk_stamp *stamp);
+
 #endif /* VMCLK_INTERNAL_H */

@@ -89,7 +89,7 @@ const char *vmclk_reason_str(unsigned int reason)
 		[VMCLK_BAD_PERIOD] = "the length of a tick is not valid",
 		[VMCLK_NO_BOUND] = "the worst-case error is not known",
 		[VMCLK_OUT_OF_RANGE] = "the time or its bound is out of range",
-		[VMCLK_LEAP_SECOND] = "a leap second may lie between the page's reference point and now",
+		[VMCLK_LEAP_SECOND] = "whether a leap second lies between the page's reference point and now can't be told",
 		[VMCLK_BOOT_UNKNOWN] = "the page is a file on a disk and may be from before a reboot",
 		[VMCLK_FIELDS_ABSENT] = "the page is too short to hold a time",
 	};

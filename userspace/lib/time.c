@@ -87,6 +87,11 @@ static void spread(struct vmclk_stamp *stamp, struct vmclk_time point,
 	stamp->latest.nsec = late < 0 ? late + second : late;
 }
 
+static void spread_nothing(struct vmclk_stamp *stamp)
+{
+	stamp->point = stamp->earliest = stamp->latest = (struct vmclk_time){ 0 };
+}
+
 /* Times beyond this leave no room for any bound in 64 signed bits. */
 #define SEC_MAX (INT64_MAX - (int64_t)(UINT64_MAX / VMCLOCK_NSEC_PER_SEC) - 1)
 
@@ -99,15 +104,17 @@ static enum vmclk_reason compute(const struct vmclk_snapshot *snap,
 
 	if (!vmclock_math_time(&line, counter, &t) || t.sec > SEC_MAX)
 		return VMCLK_OUT_OF_RANGE;
-	if (snap->time_type == VMCLOCK_PAGE_TIME_UTC &&
-	    vmclock_math_leap_is_near(snap->leap_indicator, snap->time_sec, t.sec))
-		return VMCLK_LEAP_SECOND;
 	maxerror_ns = vmclock_math_maxerror_ns(&line, counter);
 	if (maxerror_ns == UINT64_MAX)
 		return VMCLK_OUT_OF_RANGE;
 
 	spread(stamp, (struct vmclk_time){ (int64_t)t.sec, vmclock_math_nsec(t.frac) },
 	       maxerror_ns);
+	if (__builtin_expect(snap->time_type == VMCLOCK_PAGE_TIME_UTC, 0) &&
+	    !vmclk__line_to_utc(stamp)) {
+		spread_nothing(stamp);
+		return VMCLK_LEAP_SECOND;
+	}
 	return VMCLK_OK;
 }
 

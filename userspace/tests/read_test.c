@@ -192,51 +192,6 @@ NO_TIME_TEST(no_time_when_the_bound_saturates,
 NO_TIME_TEST(no_time_on_a_page_that_ends_before_the_bound,
 	     size = htole32(0x67), VMCLK_FIELDS_ABSENT)
 
-/* 2016-12-31 23:59:50.5 UTC, a leap second announced or not, and @sec later. */
-static int reason_at_leap(uint8_t time_type, uint8_t leap_indicator, int sec)
-{
-	struct vmclock_page page = good_page();
-	struct vmclk_stamp s;
-
-	page.time_type = time_type;
-	page.leap_indicator = leap_indicator;
-	page.time_sec = htole64(1483228790);
-	ok(stamp_of(&page, 1000000000000 + sec * 2400000000LL, &s) == 0 ||
-	   s.reason == VMCLK_LEAP_SECOND);
-	is_int(s.leap_indicator, leap_indicator);
-	return s.reason;
-}
-
-TAP_TEST(utc_is_not_told_beyond_an_announced_leap_second)
-{
-	is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, VMCLOCK_PAGE_LEAP_PRE_POS, 9), VMCLK_OK);
-	is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, VMCLOCK_PAGE_LEAP_PRE_POS, 10),
-	       VMCLK_LEAP_SECOND);
-	is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, VMCLOCK_PAGE_LEAP_PRE_NEG, 8), VMCLK_OK);
-	is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, VMCLOCK_PAGE_LEAP_PRE_NEG, 9),
-	       VMCLK_LEAP_SECOND);
-	is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, VMCLOCK_PAGE_LEAP_POS, 0),
-	       VMCLK_LEAP_SECOND);
-}
-
-TAP_TEST(utc_is_not_told_before_a_leap_second_just_past)
-{
-	int to_midnight = 86390;
-
-	for (int leap = VMCLOCK_PAGE_LEAP_POST_POS; leap <= VMCLOCK_PAGE_LEAP_POST_NEG; leap++) {
-		is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, leap, -to_midnight), VMCLK_OK);
-		is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, leap, -to_midnight - 1),
-		       VMCLK_LEAP_SECOND);
-		is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, leap, 10), VMCLK_OK);
-	}
-}
-
-TAP_TEST(leap_seconds_matter_neither_to_tai_nor_when_none_is_announced)
-{
-	is_int(reason_at_leap(VMCLOCK_PAGE_TIME_TAI, VMCLOCK_PAGE_LEAP_PRE_POS, 60), VMCLK_OK);
-	is_int(reason_at_leap(VMCLOCK_PAGE_TIME_UTC, VMCLOCK_PAGE_LEAP_NONE, 60), VMCLK_OK);
-}
-
 TAP_TEST(no_time_from_the_counter_of_another_machine)
 {
 	struct vmclock_page page = good_page();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reads the lines of vectors.py: "KIND ARGS = RESULTS".
+ * Reads the lines of vectors.py and its like: "KIND ARGS = RESULTS".
  */
 #ifndef TESTS_VECTORS_H
 #define TESTS_VECTORS_H
@@ -49,16 +49,20 @@ static inline void vector_parse(char *words, struct vector *v)
 }
 
 /*
- * Runs @test on every vector of @kind, until the tenth that fails. The whole
- * table is fetched anew, with the same seed if the environment has one.
+ * Runs @test on every vector of @kind that @script prints, until the tenth that
+ * fails. The whole table is fetched anew, with the same seed if the environment
+ * has one.
  */
-static inline void vectors_each(const char *kind, unsigned int at_least,
+static inline void vectors_from(const char *script, const char *kind, unsigned int at_least,
 				void (*test)(const struct vector *v))
 {
-	FILE *table = popen("python3 tests/vectors.py", "r");
 	unsigned int n = 0, refused = 0, bad = 0;
-	char line[512], shown[512];
+	char line[512], shown[512], command[128];
 	struct vector v;
+	FILE *table;
+
+	snprintf(command, sizeof(command), "python3 tests/%s", script);
+	table = popen(command, "r");
 
 	need(table);
 	while (bad < 10 && fgets(line, sizeof(line), table)) {
@@ -66,7 +70,7 @@ static inline void vectors_each(const char *kind, unsigned int at_least,
 		bool failed = tap_failed;
 
 		if (!strncmp(line, "seed ", 5))
-			printf("# vectors.py, %s", line);
+			printf("# %s, %s", script, line);
 		if (strncmp(line, kind, len) || line[len] != ' ')
 			continue;
 
@@ -87,6 +91,12 @@ static inline void vectors_each(const char *kind, unsigned int at_least,
 	is_int(pclose(table), 0);
 	note("%u vectors, %u of them refused", n, refused);
 	ok(bad || n >= at_least);
+}
+
+static inline void vectors_each(const char *kind, unsigned int at_least,
+				void (*test)(const struct vector *v))
+{
+	vectors_from("vectors.py", kind, at_least, test);
 }
 
 #endif /* TESTS_VECTORS_H */

@@ -9,6 +9,7 @@
 #include <linux/vmclock-page.h>
 
 #include "common.h"
+#include "vmclk-stamp.h"
 
 static void print_time(const char *name, const struct vmclk_time *time,
 		       unsigned int time_type, const char *remark)
@@ -19,23 +20,20 @@ static void print_time(const char *name, const struct vmclk_time *time,
 	       format_time(text, time, time_type), time->sec, time->nsec, remark);
 }
 
-static bool leap_is_announced(const struct vmclk_stamp *stamp)
-{
-	return stamp->leap_indicator == VMCLOCK_PAGE_LEAP_PRE_POS ||
-	       stamp->leap_indicator == VMCLOCK_PAGE_LEAP_PRE_NEG;
-}
-
-/* The offset is that of the page's reference point, not yet of a leap since. */
+/* The numbers of an inserted second are those of the one before: say which. */
 static void print_utc(const struct vmclk_stamp *stamp)
 {
-	struct vmclk_time utc = stamp->point;
+	struct vmclk_stamp utc;
+	int err;
 
-	if (stamp->time_type != VMCLOCK_PAGE_TIME_TAI ||
-	    !(stamp->valid & VMCLK_STAMP_TAI_OFFSET))
+	if (stamp->time_type != VMCLOCK_PAGE_TIME_TAI)
 		return;
-	utc.sec += stamp->tai_offset_sec;
-	print_time("utc", &utc, VMCLOCK_PAGE_TIME_UTC,
-		   leap_is_announced(stamp) ? "; a leap second since the reference point is not in it" : "");
+	err = vmclk_to_utc(stamp, &utc);
+	if (err)
+		printf("%-12s none: %s\n", "utc", vmclk_strerror(err));
+	else
+		print_time("utc", &utc.point, VMCLOCK_PAGE_TIME_UTC,
+			   utc.valid & VMCLK_STAMP_POINT_IS_60 ? "; in 23:59:60" : "");
 }
 
 static void print_times(const struct vmclk_stamp *stamp)
@@ -46,7 +44,8 @@ static void print_times(const struct vmclk_stamp *stamp)
 		printf("%-12s none: %s\n", "point", vmclk_reason_str(stamp->reason));
 		return;
 	}
-	print_time("point", &stamp->point, stamp->time_type, "");
+	print_time("point", &stamp->point, stamp->time_type,
+		   stamp->valid & VMCLK_STAMP_POINT_IS_60 ? "; in 23:59:60" : "");
 	print_time("earliest", &stamp->earliest, stamp->time_type, "");
 	print_time("latest", &stamp->latest, stamp->time_type, "");
 	printf("%-12s %s\n", "width", format_duration(text, stamp_width(stamp)));
