@@ -10,6 +10,7 @@
 #include <linux/vmclock-page.h>
 
 #include "clockbound.h"
+#include "vmclk-stamp.h"
 #include "vmclk.h"
 #include "vmclock_math.h"
 
@@ -103,29 +104,17 @@ static const clockbound_err *flaw_of(const struct vmclk_snapshot *snap,
 	}
 }
 
-/*
- * The stamp in UTC, or false if that is not certain. The offset holds at the
- * reference point: with a leap second announced it may be another one at either
- * end of the interval, and a UTC line may have missed one.
- */
-static bool to_utc(const struct vmclk_snapshot *snap, const struct vmclk_stamp *stamp,
-		   clockbound_now_result *res)
+/* The stamp in UTC, or false if that is not certain. */
+static bool to_utc(const struct vmclk_stamp *stamp, clockbound_now_result *res)
 {
-	bool is_tai = stamp->time_type == VMCLOCK_PAGE_TIME_TAI;
-	int64_t offset = is_tai ? stamp->tai_offset_sec : 0;
-	int64_t early = stamp->earliest.sec + offset;
-	int64_t late = stamp->latest.sec + offset;
-	uint64_t from = snap->time_sec + (uint64_t)offset;
+	struct vmclk_stamp utc;
 
-	if (stamp->reason != VMCLK_OK || early < 0 || late > SEC_END)
-		return false;
-	if (vmclock_math_leap_is_near(stamp->leap_indicator, from, (uint64_t)early) ||
-	    vmclock_math_leap_is_near(stamp->leap_indicator, from, (uint64_t)late))
+	if (vmclk_to_utc(stamp, &utc) || utc.earliest.sec < 0 || utc.latest.sec > SEC_END)
 		return false;
 
-	res->earliest = (struct timespec){ early, stamp->earliest.nsec };
-	res->latest = (struct timespec){ late, stamp->latest.nsec };
-	res->clock_status = stamp->clock_status == VMCLOCK_PAGE_STATUS_SYNCHRONIZED ?
+	res->earliest = (struct timespec){ utc.earliest.sec, utc.earliest.nsec };
+	res->latest = (struct timespec){ utc.latest.sec, utc.latest.nsec };
+	res->clock_status = utc.clock_status == VMCLOCK_PAGE_STATUS_SYNCHRONIZED ?
 			    CLOCKBOUND_STA_SYNCHRONIZED : CLOCKBOUND_STA_FREE_RUNNING;
 	return true;
 }
@@ -144,12 +133,11 @@ static clockbound_now_result any_time(clockbound_clock_status status)
  * the daemon takes the new one over when the clock has been set right. Here the
  * page itself says so.
  */
-static clockbound_now_result answer(clockbound_ctx *ctx, const struct vmclk_snapshot *snap,
-				    const struct vmclk_stamp *stamp)
+static clockbound_now_result answer(clockbound_ctx *ctx, const struct vmclk_stamp *stamp)
 {
 	uint64_t marker = __atomic_load_n(&ctx->marker, __ATOMIC_RELAXED);
 	clockbound_now_result res;
-	bool certain = to_utc(snap, stamp, &res);
+	bool certain = to_utc(stamp, &res);
 
 	if (marker != stamp->disruption_marker) {
 		if (certain)
@@ -230,6 +218,6 @@ const clockbound_err *clockbound_now(clockbound_ctx *ctx, clockbound_now_result 
 	(void)vmclk_stamp_at(&snap, snap.counter, &stamp);
 	flaw = flaw_of(&snap, &stamp);
 	if (!flaw)
-		*res = answer(ctx, &snap, &stamp);
+		*res = answer(ctx, &stamp);
 	return flaw;
 }

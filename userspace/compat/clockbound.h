@@ -77,9 +77,9 @@ typedef struct clockbound_err {
 /**
  * enum clockbound_clock_status - what an interval is worth
  * @CLOCKBOUND_STA_UNKNOWN: nothing: the page does not vouch for its time, has
- *	no bound, or a counter this machine can't trust; or a leap second was
- *	announced and may lie between the page's reference point and the ends of
- *	the interval
+ *	no bound, or a counter this machine can't trust; or it does not say how
+ *	far UTC is from its time. A leap second is no reason: intervals that touch
+ *	an inserted one reach from 23:59:59 to 00:00:00.
  * @CLOCKBOUND_STA_SYNCHRONIZED: it contains the true time
  * @CLOCKBOUND_STA_FREE_RUNNING: the same, though the clock has lost its reference
  * @CLOCKBOUND_STA_DISRUPTED: nothing: the page's disruption marker is not the

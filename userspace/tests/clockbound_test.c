@@ -210,34 +210,48 @@ TAP_TEST(what_cannot_be_trusted_is_unknown_and_wide)
 	unknown(&page);
 }
 
-static void leap(uint8_t scale, uint8_t indicator, uint64_t utc, uint64_t error_ns, bool certain)
+#define MIDNIGHT	1483228800	/* the end of 2016 */
+
+/*
+ * A page @at and a half s from midnight, in UTC, known to @error s: its time is
+ * between @early and @late s from midnight, or unknown if both are 0.
+ */
+static void leap(uint8_t scale, uint8_t indicator, int at, int error, int early, int late)
 {
 	struct vmclock_page page = still_page();
 	clockbound_now_result res;
 
 	page.time_type = scale;
 	page.leap_indicator = indicator;
-	page.time_sec = htole64(utc + (scale == VMCLOCK_PAGE_TIME_TAI ? 37 : 0));
-	page.time_maxerror_nanosec = htole64(error_ns);
+	page.time_sec = htole64(MIDNIGHT + at + (scale == VMCLOCK_PAGE_TIME_TAI ? 37 : 0));
+	page.time_maxerror_nanosec = htole64(error * 1000000000ULL);
 	page_now(&page, &res);
-	if (certain)
-		is_int(res.clock_status, CLOCKBOUND_STA_SYNCHRONIZED);
-	else
+	if (!early && !late) {
 		is_widest(&res, CLOCKBOUND_STA_UNKNOWN);
+		return;
+	}
+	is_int(res.clock_status, CLOCKBOUND_STA_SYNCHRONIZED);
+	is_int(res.earliest.tv_sec, MIDNIGHT + early);
+	is_int(res.latest.tv_sec, MIDNIGHT + late);
 }
 
-/* 2016-12-31 23:59:50.5: either end of the interval may cross midnight. */
-TAP_TEST(an_interval_that_may_hold_a_leap_second_is_unknown)
+TAP_TEST(leap_seconds_are_counted)
 {
 	for (int scale = VMCLOCK_PAGE_TIME_UTC; scale <= VMCLOCK_PAGE_TIME_TAI; scale++) {
-		leap(scale, VMCLOCK_PAGE_LEAP_PRE_POS, 1483228790, 9000000000, true);
-		leap(scale, VMCLOCK_PAGE_LEAP_PRE_POS, 1483228790, 10000000000, false);
-		leap(scale, VMCLOCK_PAGE_LEAP_PRE_NEG, 1483228790, 9000000000, false);
-		leap(scale, VMCLOCK_PAGE_LEAP_POST_POS, 1483228805, 5000000000, true);
-		leap(scale, VMCLOCK_PAGE_LEAP_POST_NEG, 1483228805, 6000000000, false);
-		leap(scale, VMCLOCK_PAGE_LEAP_POS, 1483228790, 0, false);
-		leap(scale, VMCLOCK_PAGE_LEAP_NONE, 1483228790, 10000000000, true);
+		leap(scale, VMCLOCK_PAGE_LEAP_PRE_POS, -10, 9, -19, -1);
+		leap(scale, VMCLOCK_PAGE_LEAP_PRE_POS, -10, 10, -20, 0);
+		leap(scale, VMCLOCK_PAGE_LEAP_PRE_POS, -10, 12, -22, 1);
+		leap(scale, VMCLOCK_PAGE_LEAP_PRE_NEG, -10, 8, -18, -2);
+		leap(scale, VMCLOCK_PAGE_LEAP_PRE_NEG, -10, 9, -19, 0);
+		leap(scale, VMCLOCK_PAGE_LEAP_POST_POS, 5, 5, 0, 10);
+		leap(scale, VMCLOCK_PAGE_LEAP_POST_POS, 5, 7, -1, 12);
+		leap(scale, VMCLOCK_PAGE_LEAP_POST_NEG, 5, 6, -2, 11);
+		leap(scale, VMCLOCK_PAGE_LEAP_NONE, -10, 10, -20, 0);
+		/* Not the time of day to be inside an inserted second. */
+		leap(scale, VMCLOCK_PAGE_LEAP_POS, -10, 0, 0, 0);
 	}
+	leap(VMCLOCK_PAGE_TIME_TAI, VMCLOCK_PAGE_LEAP_POS, -1, 0, -1, 0);
+	leap(VMCLOCK_PAGE_TIME_UTC, VMCLOCK_PAGE_LEAP_POS, -1, 0, 0, 0);
 }
 
 /* Reported at least once, until the page vouches for its time again. */
