@@ -370,23 +370,25 @@ int shm_write(const struct shm *shm, size_t offset, const void *src, size_t len)
  */
 int shm_fill(const struct shm *shm, size_t offset, uint8_t value, size_t len);
 
-/*
- * Numbers, little-endian in the memory:
- * shm_read_u32(shm, offset, &value), shm_write_u32(shm, offset, value).
- */
-#define SHM_DECLARE_TYPED(name, type) \
-	int shm_read_##name(const struct shm *shm, size_t offset, type *value); \
-	int shm_write_##name(const struct shm *shm, size_t offset, type value)
-
-SHM_DECLARE_TYPED(u8, uint8_t);
-SHM_DECLARE_TYPED(u16, uint16_t);
-SHM_DECLARE_TYPED(u32, uint32_t);
-SHM_DECLARE_TYPED(u64, uint64_t);
-SHM_DECLARE_TYPED(s8, int8_t);
-SHM_DECLARE_TYPED(s16, int16_t);
-SHM_DECLARE_TYPED(s32, int32_t);
-SHM_DECLARE_TYPED(s64, int64_t);
-SHM_DECLARE_TYPED(size, size_t);
+/* Numbers: shm_read() and shm_write() of what is little-endian in the memory. */
+int shm_read_u8(const struct shm *shm, size_t offset, uint8_t *value);
+int shm_read_u16(const struct shm *shm, size_t offset, uint16_t *value);
+int shm_read_u32(const struct shm *shm, size_t offset, uint32_t *value);
+int shm_read_u64(const struct shm *shm, size_t offset, uint64_t *value);
+int shm_read_s8(const struct shm *shm, size_t offset, int8_t *value);
+int shm_read_s16(const struct shm *shm, size_t offset, int16_t *value);
+int shm_read_s32(const struct shm *shm, size_t offset, int32_t *value);
+int shm_read_s64(const struct shm *shm, size_t offset, int64_t *value);
+int shm_read_size(const struct shm *shm, size_t offset, size_t *value);
+int shm_write_u8(const struct shm *shm, size_t offset, uint8_t value);
+int shm_write_u16(const struct shm *shm, size_t offset, uint16_t value);
+int shm_write_u32(const struct shm *shm, size_t offset, uint32_t value);
+int shm_write_u64(const struct shm *shm, size_t offset, uint64_t value);
+int shm_write_s8(const struct shm *shm, size_t offset, int8_t value);
+int shm_write_s16(const struct shm *shm, size_t offset, int16_t value);
+int shm_write_s32(const struct shm *shm, size_t offset, int32_t value);
+int shm_write_s64(const struct shm *shm, size_t offset, int64_t value);
+int shm_write_size(const struct shm *shm, size_t offset, size_t value);
 
 /**
  * shm_range() - a part of the memory itself
