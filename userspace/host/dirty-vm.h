@@ -51,7 +51,8 @@ int dirty_vm_add(struct dirty_vm *vm, struct dirty_region *region,
 /**
  * dirty_vm_remove() - no longer log something
  * @vm: the VM
- * @region: its clones mark nothing any more
+ * @region: its clones mark nothing any more; one that was not added, or was
+ *	removed already, stays as it is
  */
 void dirty_vm_remove(struct dirty_vm *vm, struct dirty_region *region);
 
