@@ -21,9 +21,10 @@ static int open_target(struct feeder *f)
 
 	if (err)
 		return err;
-	err = publish_attach(&f->pub, f->target.writer, &o->guest);
+	err = publish_attach(&f->pub, f->target.writer, &f->target.shm, &o->guest);
 	if (err) {
-		log_line("the page: %s", vmclk_strerror(err));
+		if (!target_check(&f->target))
+			log_line("the page: %s", vmclk_strerror(err));
 		target_close(&f->target);
 	}
 	return err;
@@ -210,11 +211,17 @@ static void step(struct feeder *f, const struct source_reading *reading)
 	f->needs_marker = true;
 }
 
-/* Somebody else wrote the page: most likely QEMU, which restored a machine. */
-static int check_ownership(const struct feeder *f)
+/*
+ * Is the page there, and did nobody else write it? If so that was most likely
+ * QEMU, which restored a machine.
+ */
+static int check_page(const struct feeder *f)
 {
-	if (publish_is_ours(&f->pub))
-		return 0;
+	bool is_ours = publish_is_ours(&f->pub);
+	int err = target_check(&f->target);
+
+	if (err || is_ours)
+		return err;
 	log_line("the page was written by somebody else: if the machine was restored, its counter has another offset now");
 	return -ESTALE;
 }
@@ -223,7 +230,7 @@ int feeder_tick(struct feeder *f)
 {
 	struct source_reading reading;
 	struct calibrate_reading translated;
-	int err = check_ownership(f);
+	int err = check_page(f);
 
 	if (err)
 		return err;
@@ -277,7 +284,7 @@ int feeder_publish(struct feeder *f)
 	pause = (vmclock_u128)hz * f->options.publish_us / 1000000;
 	start = guest_counter_read(guest);
 	do {
-		int err = check_ownership(f);
+		int err = check_page(f);
 
 		if (err)
 			return err;
@@ -292,7 +299,7 @@ void feeder_stop(struct feeder *f)
 {
 	/* If somebody else wrote, what they wrote stays, but not its status. */
 	if (publish_is_ours(&f->pub) ||
-	    !publish_attach(&f->pub, f->target.writer, &f->options.guest))
+	    !publish_attach(&f->pub, f->target.writer, &f->target.shm, &f->options.guest))
 		publish_unreliable(&f->pub);
 	target_close(&f->target);
 }

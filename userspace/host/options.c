@@ -78,8 +78,8 @@ static const char help[] =
 "  --verbose                 log each calibration\n"
 "  --help, --version\n"
 "\n"
-"Exit status: 0 stopped by a signal or the machine ended, 1 the clock failed,\n"
-"2 usage or system error. Whenever it stops, the page says UNRELIABLE.\n";
+"Exit status: 0 stopped by a signal or the machine ended, 1 the clock or the page\n"
+"failed, 2 usage or system error. Whenever it stops, the page says UNRELIABLE.\n";
 
 /* A whole number, decimal or 0x; no sign, no blanks, nothing behind it. */
 static bool parse_u64(const char *text, uint64_t max, uint64_t *value)

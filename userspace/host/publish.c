@@ -29,11 +29,12 @@
 #define SEC_MAX	(1ULL << 62)
 
 int publish_attach(struct publish *pub, struct vmclk_writer *writer,
-		   const struct guest_counter *guest)
+		   const struct shm *memory, const struct guest_counter *guest)
 {
 	int err;
 
 	pub->writer = writer;
+	pub->memory = memory;
 	pub->guest = guest;
 	err = vmclk_writer_found(writer, &pub->fields);
 	pub->was_torn = pub->fields.seq_count & 1;
@@ -65,6 +66,13 @@ bool publish_found_line(const struct publish *pub, const struct scale *scale,
 	       f->time_sec && f->time_sec < SEC_MAX;
 }
 
+/* Ends every update, so that none is missing in a dirty log. */
+static void commit(const struct publish *pub)
+{
+	vmclk_writer_commit(pub->writer, &pub->fields);
+	shm_mark_dirty(pub->memory, 0, sizeof(struct vmclock_page));
+}
+
 void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
 {
 	if (!keep_line)
@@ -78,7 +86,8 @@ void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
 	pub->fields.counter_id = COUNTER_ID;
 	pub->fields.time_type = time_type;
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
-	vmclk_writer_write(pub->writer, &pub->fields);
+	vmclk_writer_begin(pub->writer);
+	commit(pub);
 }
 
 static void fill_line(struct vmclk_snapshot *f, const struct calibrate_line *at,
@@ -127,7 +136,7 @@ static void commit_line(struct publish *pub, const struct calibrate_line *line,
 		calibrate_normalise(&at);
 		fill_line(&pub->fields, &at, scale);
 	}
-	vmclk_writer_commit(pub->writer, &pub->fields);
+	commit(pub);
 }
 
 bool publish_calibrated(struct publish *pub, struct calibrate *cal,
@@ -157,7 +166,8 @@ void publish_unreliable(struct publish *pub)
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
 	/* The line that comes next may start earlier. */
 	pub->fields.flags &= ~VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
-	vmclk_writer_write(pub->writer, &pub->fields);
+	vmclk_writer_begin(pub->writer);
+	commit(pub);
 }
 
 int publish_new_marker(struct publish *pub)

@@ -18,17 +18,20 @@
 #include "calibrate.h"
 #include "guest-counter.h"
 #include "scale.h"
+#include "shm.h"
 #include "vmclk-writer.h"
 
 /**
  * struct publish - a page and what was last published there
  * @writer: the page
+ * @memory: where it is
  * @fields: what it says
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
  */
 struct publish {
 	struct vmclk_writer *writer;
+	const struct shm *memory;
 	struct vmclk_snapshot fields;
 	const struct guest_counter *guest;
 	bool was_torn;
@@ -38,12 +41,16 @@ struct publish {
  * publish_attach() - take over a page
  * @pub: initialised here; changes nothing on the page
  * @writer: the page
+ * @memory: begins with the page, and is marked dirty when that is written; an
+ *	empty handle will do for memory that nobody logs
  * @guest: the counter
+ *
+ * All three stay the caller's, and are used until there is no next update.
  *
  * Return: 0, or what vmclk_writer_found() gave.
  */
 int publish_attach(struct publish *pub, struct vmclk_writer *writer,
-		   const struct guest_counter *guest);
+		   const struct shm *memory, const struct guest_counter *guest);
 
 /**
  * publish_found_line() - the line that was on the page

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <stdalign.h>
 #include <sys/file.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -19,12 +20,12 @@ int target_lock(int fd, const char *name)
 
 int target_map(struct target *target, const char *name)
 {
-	void *map = mmap(NULL, TARGET_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 target->fd, 0);
+	int err = shm_map_fd(&target->shm, target->fd, 0, TARGET_SIZE);
 
-	if (map == MAP_FAILED)
-		return log_error(name, -errno);
-	target->map = map;
+	if (err)
+		return log_error(name, err);
+	/* Just mapped, so this is not NULL; and never built, so it stays good. */
+	target->map = shm_range(&target->shm, 0, TARGET_SIZE, alignof(uint64_t));
 	return 0;
 }
 
@@ -33,16 +34,32 @@ int target_attach(struct target *target, const char *name)
 	int err = vmclk_writer_attach(target->map, TARGET_SIZE, &target->writer);
 
 	if (err) {
-		log_line("%s: %s; not touched", name, vmclk_strerror(err));
-		munmap(target->map, TARGET_SIZE);
+		if (!target_check(target))
+			log_line("%s: %s; not touched", name, vmclk_strerror(err));
+		shm_put(&target->shm);
 	}
 	return err;
+}
+
+/*
+ * What was cut off is missed at the next access. Where the end is now in the
+ * middle of the page there is none to miss, but new readers refuse the file.
+ */
+int target_check(const struct target *target)
+{
+	struct stat st;
+
+	if (!shm_is_broken(&target->shm) && !fstat(target->fd, &st) &&
+	    st.st_size >= TARGET_SIZE)
+		return 0;
+	log_line("the page is gone: its file was cut short, or has no room for it");
+	return -EIO;
 }
 
 void target_close(struct target *target)
 {
 	vmclk_writer_close(target->writer);
-	munmap(target->map, TARGET_SIZE);
+	shm_put(&target->shm);
 	close(target->fd);
 	if (target->pidfd >= 0)
 		close(target->pidfd);

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "shm.h"
 #include "vmclk-writer.h"
 
 /* A page's region: what QEMU offers, and what a file is made with. */
@@ -16,12 +17,14 @@
  * struct target - a mapped page that nobody else writes
  * @fd: the file behind it; holds the lock
  * @pidfd: becomes readable when the machine ends, or -1
- * @map: the shared memory, TARGET_SIZE bytes
+ * @shm: the memory, guarded
+ * @map: its TARGET_SIZE bytes
  * @writer: writes the page there
  */
 struct target {
 	int fd;
 	int pidfd;
+	struct shm shm;
 	void *map;
 	struct vmclk_writer *writer;
 };
@@ -56,7 +59,7 @@ int target_lock(int fd, const char *name);
 
 /**
  * target_map() - map the open file; for the two above
- * @target: @fd is set; @map is filled in
+ * @target: @fd is set; @shm and @map are filled in
  * @name: for messages
  *
  * Return: 0, or a negative errno value; the reason has been logged.
@@ -65,12 +68,23 @@ int target_map(struct target *target, const char *name);
 
 /**
  * target_attach() - take over the page that is mapped; for the two above
- * @target: @map is set; @writer is filled in; on error @map is given back
+ * @target: @map is set; @writer is filled in; on error @shm is given back
  * @name: for messages
  *
  * Return: 0, or a negative error; the reason has been logged.
  */
 int target_attach(struct target *target, const char *name);
+
+/**
+ * target_check() - is the page still where others see it?
+ * @target: the target, mapped
+ *
+ * To be asked after the page was used, and before what was seen there is
+ * believed: who owns the file can cut it short.
+ *
+ * Return: 0, or -EIO; the reason has been logged.
+ */
+int target_check(const struct target *target);
 
 /**
  * target_close() - give everything back

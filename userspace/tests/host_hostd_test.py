@@ -388,6 +388,36 @@ def a_page_written_by_the_hypervisor_ends_the_writer(_):
         check(page_is(player.page(), UNRELIABLE), "not even and UNRELIABLE")
 
 
+def ends_with_its_page(hostd, path, size):
+    wait_for(lambda: page_is(path, SYNCHRONIZED), "the page is synchronized")
+    os.truncate(path, size)
+    check(hostd.wait() == 1, f"exit status {hostd.proc.returncode}")
+    check("the page is gone" in hostd.text(), hostd.text())
+    check("restored" not in hostd.text(), hostd.text())
+    check(os.stat(path).st_size == size, "the file was changed")
+
+
+def a_file_cut_to_nothing_ends_the_writer_with_a_word(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME, "--interval=50ms") as hostd:
+        ends_with_its_page(hostd, tmp / "p", 0)
+
+
+def a_file_cut_within_the_page_ends_the_writer_with_a_word(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME, "--interval=50ms") as hostd:
+        ends_with_its_page(hostd, tmp / "p", 100)
+
+
+def a_file_cut_at_full_speed_ends_the_writer_with_a_word(tmp):
+    with Hostd(f"--file={tmp}/p", *ASSUME, "--publish-us=0") as hostd:
+        ends_with_its_page(hostd, tmp / "p", 0)
+
+
+def a_machine_that_cuts_its_page_ends_the_writer_with_a_word(_):
+    with Player("4096:vmclock_page") as player:
+        with Hostd(f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME, "--interval=50ms") as hostd:
+            ends_with_its_page(hostd, player.page(), 0)
+
+
 TESTS = [
     help_and_version_are_there,
     bad_usage_is_exit_status_2,
@@ -411,6 +441,10 @@ TESTS = [
     a_process_of_somebody_else_is_not_opened,
     two_writers_of_one_machine_are_refused,
     a_page_written_by_the_hypervisor_ends_the_writer,
+    a_file_cut_to_nothing_ends_the_writer_with_a_word,
+    a_file_cut_within_the_page_ends_the_writer_with_a_word,
+    a_file_cut_at_full_speed_ends_the_writer_with_a_word,
+    a_machine_that_cuts_its_page_ends_the_writer_with_a_word,
 ]
 
 

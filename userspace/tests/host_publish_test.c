@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Re-basing a published line without a new reading, around a leap second.
+ * Re-basing a published line without a new reading, around a leap second; and
+ * the dirty log of a page that is a guest's memory.
  */
+#define _GNU_SOURCE
 #include <endian.h>
 
+#include "host_front.h"
 #include "publish.h"
 #include "tap.h"
 
@@ -28,11 +31,12 @@ static uint64_t rebased_sec(enum scale_origin origin, uint8_t leap_indicator, in
 		.bounded = true,
 	};
 	struct vmclk_writer *writer = NULL;
+	struct shm memory = { 0 };
 	struct publish pub;
 
 	is_int(vmclk_writer_format(&page, sizeof(page)), 0);
 	is_int(vmclk_writer_attach(&page, sizeof(page), &writer), 0);
-	is_int(publish_attach(&pub, writer, &guest), 0);
+	is_int(publish_attach(&pub, writer, &memory, &guest), 0);
 	pub.fields.leap_indicator = leap_indicator;
 	pub.fields.time_sec = line.max.time.sec;
 	pub.fields.tai_offset_sec = -base;
@@ -54,6 +58,55 @@ TAP_TEST(it_does_not_pass_an_announced_leap_second)
 	is_u64(rebased_sec(SCALE_UTC, VMCLOCK_PAGE_LEAP_PRE_POS, 2), MIDNIGHT - 2);
 	is_u64(rebased_sec(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_POS, 2), MIDNIGHT - 2);
 	is_u64(rebased_sec(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_NEG, 3), MIDNIGHT - 3);
+}
+
+/* Where QEMU has its page, and the log it sends for that. */
+#define GUEST_ADDRESS	0xfeffb000
+#define LOG_SIZE	0x1fe00
+#define LOG_BYTE	(GUEST_ADDRESS / 4096 / 8)
+#define LOG_BIT		(1 << GUEST_ADDRESS / 4096 % 8)
+
+static struct shm logged_new(int fd, const struct front *front)
+{
+	struct dirty_log *log = front_log(front);
+	struct dirty_window window;
+	struct dirty dirty;
+	struct shm shm;
+
+	ok(!shm_map_fd(&shm, fd, 0, 4096) && !dirty_default(&dirty) &&
+	   !shm_log_writes(&shm, &dirty));
+	ok(!dirty_window_init(&window, log, GUEST_ADDRESS, 4096));
+	dirty_replace(&dirty, &window);
+	dirty_log_put(log);
+	dirty_put(&dirty);
+	return shm;
+}
+
+TAP_TEST(every_update_of_a_page_that_is_logged_marks_it)
+{
+	struct guest_counter guest = { .ratio = 1ULL << 48, .frac_bits = 48 };
+	struct calibrate_line line = { .max = { .period = 1ULL << 63, .shift = 29 } };
+	struct scale scale = { .origin = SCALE_UTC };
+	struct front front = front_new(LOG_SIZE);
+	int fd = memfd_new(4096);
+	struct shm memory = logged_new(fd, &front);
+	void *page = shm_range(&memory, 0, 4096, 8);
+	struct vmclk_writer *writer;
+	struct publish pub;
+
+	need(!vmclk_writer_format(page, 4096) && !vmclk_writer_attach(page, 4096, &writer));
+	is_int(publish_attach(&pub, writer, &memory, &guest), 0);
+	is_u64(front_take(&front, LOG_BYTE), 0);
+	publish_start(&pub, VMCLOCK_PAGE_TIME_UTC, false);
+	is_u64(front_take(&front, LOG_BYTE), LOG_BIT);
+	publish_rebased(&pub, &line, &scale);
+	is_u64(front_take(&front, LOG_BYTE), LOG_BIT);
+	publish_unreliable(&pub);
+	is_u64(front_take(&front, LOG_BYTE), LOG_BIT);
+	vmclk_writer_close(writer);
+	shm_put(&memory);
+	close(fd);
+	front_end(&front);
 }
 
 int main(void)
