@@ -34,6 +34,7 @@ spin: searches the model of the sequence protocol
 cpio: packs the guest's initramfs
 xz-utils: unpacks the kernel's source
 acpica-tools: compiles the ACPI table of the guest's test devices
+liburing-dev: io_uring, for the programs that wait by it
 tzdata: its list of leap seconds tells TAI from UTC
 $headers: the guest kernel's headers, to build the module against"
 
@@ -138,7 +139,8 @@ refresh_leap_seconds() {
 	expires=$(sed -n 's/^#@[[:space:]]*\([0-9]*\).*/\1/p' /usr/share/zoneinfo/leap-seconds.list)
 	# Its seconds count from 1900.
 	[ "${expires:-0}" -le $(($(date +%s) + 2208988800)) ] || return 0
-	say "updating tzdata: its list of leap seconds has expired"
+	say "updating liburing-dev: io_uring, for the programs that wait by it
+tzdata: its list of leap seconds has expired"
 	apt_update
 	retry apt_root install --no-install-recommends tzdata || die "apt-get install failed"
 }

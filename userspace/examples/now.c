@@ -4,7 +4,6 @@
  * believe it only if it is given.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include <vmclk.h>
 
@@ -20,7 +19,7 @@ int main(int argc, char **argv)
 	int err = vmclk_open(argc > 1 ? argv[1] : NULL, &clk);
 
 	if (err) {
-		fprintf(stderr, "no clock: %s\n", strerror(-err));
+		fprintf(stderr, "no clock: %s\n", vmclk_strerror(err));
 		return 2;
 	}
 
@@ -30,7 +29,7 @@ int main(int argc, char **argv)
 		print("no later than  ", &stamp.latest);
 	} else {
 		fprintf(stderr, "no time: %s\n", stamp.reason ?
-			vmclk_reason_str(stamp.reason) : strerror(-err));
+			vmclk_reason_str(stamp.reason) : vmclk_strerror(err));
 	}
 	vmclk_close(clk);
 	return err ? 1 : 0;

@@ -303,6 +303,40 @@ int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 const char *vmclk_path(const struct vmclk *clk);
 
 /**
+ * vmclk_fd() - the open file behind a handle
+ * @clk: the handle
+ *
+ * For reading the page, by io_uring for example: vmclk_decode(). Its position is
+ * not used by this library.
+ *
+ * Return: a file descriptor, valid as long as @clk; it must not be closed.
+ */
+int vmclk_fd(const struct vmclk *clk);
+
+/**
+ * vmclk_decode() - judge and decode a page that the caller has read
+ * @clk: the handle of the device it was read from
+ * @copy: what one read at offset 0 of vmclk_fd() gave
+ * @len: how many bytes that was; sizeof(struct vmclock_page) is enough
+ * @snap: where the copy goes; unchanged on error
+ *
+ * A driver returns with each read() a copy from one window of the sequence
+ * count: /dev/vmclock does, and so does the in-tree driver's node. Reading any
+ * other file gives no such promise, so what comes from one is refused.
+ *
+ * The counter is not in the copy. It is read here, and what the clock did
+ * between the read and this call is not known: compare the markers with a later
+ * snapshot, if that matters.
+ *
+ * Return: 0, or
+ * -EOPNOTSUPP - @clk is no device; use vmclk_snapshot()
+ * -VMCLK_EBUSY - the copy was made within an update
+ * -VMCLK_EGONE, -VMCLK_ENOTINIT, -VMCLK_EMALFORMED, -VMCLK_EVERSION
+ */
+int vmclk_decode(const struct vmclk *clk, const void *copy, size_t len,
+		 struct vmclk_snapshot *snap);
+
+/**
  * vmclk_errno() - the errno value of an error
  * @err: what a function of this library returned
  *

@@ -36,6 +36,19 @@ struct vmclk {
 /* vmclk_snapshot() but for one thing: on error, @snap holds nothing of use. */
 int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap);
 
+/*
+ * The sequence number as it is now, alone: for deciding whether to look. On a
+ * handle that does not map its page, the errors of read(2).
+ */
+int vmclk__peek(const struct vmclk *clk, uint32_t *seq);
+
+/*
+ * A copy that somebody else made in one window, as vmclk__read() would give it.
+ * The counter is read now: later than the copy was made.
+ */
+int vmclk__decode(const struct vmclk *clk, const struct vmclock_page *copy,
+		  struct vmclk_snapshot *snap);
+
 /* What a read(2) of a page that failed with @errnum means. */
 int vmclk__read_error(int errnum);
 

@@ -214,12 +214,9 @@ void vmclk__clear_absent(struct vmclk_snapshot *s)
 #undef CLEAR
 }
 
-int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap)
+/* What is known of the page besides what it says. */
+static inline void complete(const struct vmclk *clk, struct vmclk_snapshot *snap)
 {
-	int err = clk->page ? read_mapped(clk->page, snap) : read_file(clk->fd, snap);
-
-	if (err)
-		return err;
 	if (__builtin_expect(snap->size < sizeof(struct vmclock_page), 0))
 		vmclk__clear_absent(snap);
 	snap->page_id = clk->page_id;
@@ -227,7 +224,35 @@ int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap)
 	snap->counter_valid = clk->counter_trusted && snap->counter_id == COUNTER_ID;
 	if (!snap->counter_valid)
 		snap->counter = 0;
+}
+
+int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap)
+{
+	int err = clk->page ? read_mapped(clk->page, snap) : read_file(clk->fd, snap);
+
+	if (err)
+		return err;
+	complete(clk, snap);
 	return 0;
+}
+
+int vmclk__peek(const struct vmclk *clk, uint32_t *seq)
+{
+	if (!clk->page)
+		return read_seq(clk->fd, seq);
+	*seq = load_seq(clk->page);
+	return 0;
+}
+
+int vmclk__decode(const struct vmclk *clk, const struct vmclock_page *copy,
+		  struct vmclk_snapshot *snap)
+{
+	uint32_t magic = decode(copy, snap);
+
+	snap->seq_count = load_seq(copy);
+	snap->counter = counter_read_ordered();
+	complete(clk, snap);
+	return judge_header(magic, snap->version, snap->size);
 }
 
 int vmclk_snapshot(const struct vmclk *clk, struct vmclk_snapshot *snap)

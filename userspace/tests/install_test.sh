@@ -66,6 +66,8 @@ cat > "$dir/expected" <<'END'
 ./usr/include/linux/vmclock-dev.h
 ./usr/include/linux/vmclock-page.h
 ./usr/include/vmclk-stamp.h
+./usr/include/vmclk-uring.h
+./usr/include/vmclk-watch.h
 ./usr/include/vmclk-writer.h
 ./usr/include/vmclk.h
 ./usr/lib/lab/libvmclk.a

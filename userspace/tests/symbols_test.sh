@@ -10,8 +10,9 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 # A declaration in a header is a name in front of a parenthesis, outside comments.
-sed -e '/^\/\*/,/\*\//d' include/*.h | grep -o 'vmclk_[a-z_]*(' | tr -d '(' |
-	sort -u > "$dir/header"
+# What is inline is not exported.
+find include -name '*.h' ! -name vmclk-uring.h -exec sed -e '/^\/\*/,/\*\//d' {} + |
+	grep -o 'vmclk_[a-z_]*(' | tr -d '(' | sort -u > "$dir/header"
 sed -n 's/^\t\(vmclk_[a-z_]*\);$/\1/p' lib/libvmclk.map | sort > "$dir/map"
 nm -D --defined-only "$BUILD/libvmclk.so.0" | sed -n 's/.* [A-Z] //p' |
 	grep -v '^LIBVMCLK_0.1$' | sort > "$dir/library"
@@ -22,6 +23,11 @@ nm -g --defined-only "$BUILD/libvmclk.a" | sed -n 's/.* [TDBRV] //p' |
 soname()
 {
 	readelf -d "$BUILD/libvmclk.so.0" | grep -q 'SONAME.*\[libvmclk.so.0\]'
+}
+
+needs_no_uring()
+{
+	! readelf -d "$BUILD/libvmclk.so.0" | grep NEEDED.*uring
 }
 
 no_foreign_names()
@@ -43,6 +49,7 @@ test_that "the map lists what the headers declare" diff "$dir/header" "$dir/map"
 test_that "the library exports the map under its node" \
 	diff "$dir/versioned" "$dir/library"
 test_that "the soname is libvmclk.so.0" soname
+test_that "the library does not need liburing" needs_no_uring
 test_that "the static library brings no names of others" no_foreign_names
 test_that "each header stands alone in C" alone c 'int x;'
 test_that "each header stands alone in C++" alone c++ 'extern "C" int x;'
