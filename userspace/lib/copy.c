@@ -21,8 +21,7 @@ static int take_copy(struct vmclock_page *mine, const void *copy, size_t len)
 	if (len > sizeof(*mine))
 		len = sizeof(*mine);
 	memcpy(mine, copy, len);
-	if (len < VMCLOCK_PAGE_SIZE_MIN ||
-	    (len < sizeof(*mine) && len < le32toh(mine->size)))
+	if (len < sizeof(*mine) && len < le32toh(mine->size))
 		return -VMCLK_EMALFORMED;
 	return le32toh(mine->seq_count) & 1 ? -VMCLK_EBUSY : 0;
 }

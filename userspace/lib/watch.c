@@ -309,6 +309,7 @@ static int look_at_page(struct vmclk_watch *w, unsigned int *events)
 		return 0;
 	err = vmclk__peek(w->clk, &seq);
 	if (!err) {
+		/* Before the copy: whatever is not in that has changed the word. */
 		w->word_seen = htole32(seq);
 		if (seq & 1)
 			return 0;
@@ -323,7 +324,6 @@ static int look_at_page(struct vmclk_watch *w, unsigned int *events)
 	if (is_cloned(w, &new))
 		*events |= VMCLK_EVENT_CLONED;
 	w->seen = new;
-	w->word_seen = htole32(new.seq_count);
 	return 0;
 }
 

@@ -27,7 +27,7 @@ soname()
 
 needs_no_uring()
 {
-	! readelf -d "$BUILD/libvmclk.so.0" | grep NEEDED.*uring
+	! readelf -d "$BUILD/libvmclk.so.0" | grep "NEEDED.*uring"
 }
 
 no_foreign_names()

@@ -152,6 +152,7 @@ TAP_TEST(a_copy_is_judged_as_a_page_is)
 
 	is_int(decode_with_magic(VMCLOCK_PAGE_MAGIC_GONE), -VMCLK_EGONE);
 	is_int(decode_with_magic(5), -VMCLK_EMALFORMED);
+	is_int(decode(&copy, 0, &snap), -VMCLK_EMALFORMED);
 	is_int(decode(&copy, VMCLOCK_PAGE_SIZE_MIN - 1, &snap), -VMCLK_EMALFORMED);
 	is_int(decode(&copy, sizeof(copy) - 1, &snap), -VMCLK_EMALFORMED);
 	copy.seq_count = htole32(3);
@@ -172,6 +173,18 @@ TAP_TEST(a_copy_of_a_page_that_is_short_is_as_long_as_that)
 	is_u64(snap.time_sec, 1767225637);
 	is_u64(snap.vm_generation_counter, 0);
 	is_u64(snap.seq_count, 2);
+}
+
+TAP_TEST(a_copy_may_be_longer_than_what_is_known)
+{
+	struct {
+		struct vmclock_page page;
+		char more[64];
+	} copy = { .page = good_page() };
+	struct vmclk_snapshot snap = { .seq_count = 77 };
+
+	is_int(decode(&copy.page, sizeof(copy), &snap), 0);
+	is_u64(snap.time_sec, 1767225637);
 }
 
 TAP_TEST(a_copy_of_a_file_is_refused)

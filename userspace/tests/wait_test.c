@@ -7,7 +7,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -103,6 +105,9 @@ TAP_TEST(the_time_out_ends_it)
 	watch_page(F_SEAL_SHRINK);
 	is_int(vmclk_wait(watch, 0, &events), -ETIMEDOUT);
 	is_int(vmclk_wait(watch, 30 * MSEC, &events), -ETIMEDOUT);
+	/* It is shorter than what would have to pass before the next look. */
+	is_int(vmclk_watch_set_interval(watch, NEVER_NS), 0);
+	is_int(vmclk_wait(watch, 30 * MSEC, &events), -ETIMEDOUT);
 	is_u64(events, 0);
 	drop_all();
 }
@@ -115,6 +120,53 @@ TAP_TEST(a_page_whose_writer_does_not_wake_is_looked_at)
 	drop_all();
 	watch_page(0);
 	wait_for_thread(3);
+	drop_all();
+}
+
+#define ROUNDS		20000
+
+/* The writer's next update comes when the last one was seen, at any moment. */
+static atomic_uint seen;
+
+static void *change_page_often(void *unused)
+{
+	(void)unused;
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		for (unsigned int n = 1; atomic_load(&seen) != i; n++) {
+			counter_relax();
+			if (n % 4096 == 0)
+				sched_yield();
+		}
+		disrupt();
+		syscall(SYS_futex, &page.page->seq_count, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	}
+	return NULL;
+}
+
+/* Up to some microseconds, so that the update falls between any two steps. */
+static void dawdle(unsigned int i)
+{
+	for (volatile unsigned int n = i * 37 % 2048; n; n--)
+		;
+}
+
+TAP_TEST(no_wake_up_is_lost)
+{
+	unsigned int events = 0;
+	pthread_t thread;
+
+	watch_page(F_SEAL_SHRINK);
+	is_int(vmclk_watch_set_interval(watch, NEVER_NS), 0);
+	atomic_store(&seen, 0);
+	need(!pthread_create(&thread, NULL, change_page_often, NULL));
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		if (!ok(!vmclk_wait(watch, PATIENCE_NS, &events)))
+			_exit(1);
+		is_u64(events, VMCLK_EVENT_DISRUPTED);
+		atomic_fetch_add(&seen, 1);
+		dawdle(i);
+	}
+	pthread_join(thread, NULL);
 	drop_all();
 }
 
@@ -173,6 +225,55 @@ TAP_TEST(where_there_is_no_futex_polling_has_to_do)
 	wait_for_thread(2);
 	ok(!watch->word);
 	drop_all();
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* An update that never ends is not waited for in a loop either. */
+TAP_TEST(waiting_takes_next_to_nothing_of_the_CPU)
+{
+	unsigned int events;
+	uint64_t before;
+
+	watch_page(F_SEAL_SHRINK);
+	disrupt();
+	is_int(vmclk_wait(watch, 0, &events), 0);
+	before = cpu_ns();
+	is_int(vmclk_wait(watch, 300 * MSEC, &events), -ETIMEDOUT);
+	page.page->seq_count = htole32(5);
+	is_int(vmclk_wait(watch, 300 * MSEC, &events), -ETIMEDOUT);
+	ok(cpu_ns() - before < 100 * MSEC);
+	drop_all();
+}
+
+static unsigned int count_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		n += !!strstr(line, "memfd:page");
+	if (maps)
+		fclose(maps);
+	return n;
+}
+
+TAP_TEST(a_closed_watch_leaves_no_mapping)
+{
+	unsigned int before = count_mappings();
+
+	watch_page(0);
+	/* The test's own, and the watch's. */
+	is_u64(count_mappings(), before + 2);
+	drop_all();
+	is_u64(count_mappings(), before);
 }
 
 static void on_signal(int signum)
