@@ -16,7 +16,7 @@
 static int open_target(struct feeder *f)
 {
 	const struct options *o = &f->options;
-	int err = o->file ? target_file_open(&f->target, o->file) :
+	int err = o->file ? target_file_open(&f->target, o->file, o->replace) :
 			    target_qemu_open(&f->target, o->qemu_pid);
 
 	if (err)

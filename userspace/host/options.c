@@ -18,7 +18,7 @@
 #define DRIFT_DEFAULT_PPB	15000
 
 enum {
-	OPT_QEMU_PID = 256, OPT_FILE, OPT_TSC_OFFSET, OPT_TSC_RATIO,
+	OPT_QEMU_PID = 256, OPT_FILE, OPT_REPLACE, OPT_TSC_OFFSET, OPT_TSC_RATIO,
 	OPT_TSC_FRAC_BITS, OPT_TSC_OFFSET_ERROR, OPT_INTERVAL, OPT_DRIFT,
 	OPT_ASSUME, OPT_TIME_SCALE, OPT_TAI_OFFSET, OPT_LEAP_LIST,
 	OPT_PUBLISH_US, OPT_FORCE_COUNTER, OPT_VERBOSE, OPT_HELP, OPT_VERSION,
@@ -27,6 +27,7 @@ enum {
 static const struct option long_options[] = {
 	{ "qemu-pid", required_argument, NULL, OPT_QEMU_PID },
 	{ "file", required_argument, NULL, OPT_FILE },
+	{ "replace", no_argument, NULL, OPT_REPLACE },
 	{ "tsc-offset", required_argument, NULL, OPT_TSC_OFFSET },
 	{ "tsc-ratio", required_argument, NULL, OPT_TSC_RATIO },
 	{ "tsc-frac-bits", required_argument, NULL, OPT_TSC_FRAC_BITS },
@@ -52,7 +53,10 @@ static const char help[] =
 "The page:\n"
 "  --qemu-pid=PID            of this QEMU, started with -device vmclock and\n"
 "                            -machine ...,aux-ram-share=on\n"
-"  --file=PATH               in this file; made if there is none\n"
+"  --file=PATH               in this file; made if there is none, with the\n"
+"                            directories that lead to it\n"
+"  --replace                 put a page there also if the file holds something\n"
+"                            else: another file of that name takes its place\n"
 "The guest's counter:\n"
 "  --tsc-offset=TICKS        guest = host * ratio / 2^frac-bits + offset, modulo\n"
 "  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid; the ratio\n"
@@ -163,6 +167,9 @@ static bool parse_target(struct options *o, int opt, const char *arg)
 	case OPT_FILE:
 		o->file = arg;
 		return *arg;
+	case OPT_REPLACE:
+		o->replace = true;
+		return true;
 	case OPT_TSC_OFFSET:
 		o->has_tsc_offset = true;
 		return parse_offset(arg, &o->guest.offset);
@@ -230,6 +237,8 @@ static enum options_result check(struct options *o)
 		return complain("give one of --qemu-pid and --file");
 	if (o->qemu_pid && !o->has_tsc_offset)
 		return complain("--qemu-pid needs --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)");
+	if (o->qemu_pid && o->replace)
+		return complain("--replace is for --file");
 	if (o->wants_utc && o->has_tai_offset)
 		return complain("--tai-offset is for a TAI page");
 	if (!o->guest.ratio)

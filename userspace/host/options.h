@@ -15,6 +15,7 @@
  * struct options - what the operator asked for
  * @qemu_pid: the QEMU process whose page is written, or 0
  * @file: the file that holds the page, or NULL; one of the two is given
+ * @replace: put a page where the file holds something else
  * @guest: from the host's counter to the guest's
  * @offset_error: ticks of the guest's counter by which @guest may be wrong
  * @interval_ns: time between calibrations
@@ -34,6 +35,7 @@
 struct options {
 	pid_t qemu_pid;
 	const char *file;
+	bool replace;
 	struct guest_counter guest;
 	uint64_t offset_error;
 	uint64_t interval_ns;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -105,6 +106,16 @@ static int find_page(struct target *target, pid_t pid)
 	return err;
 }
 
+static int lock(int fd, const char *name)
+{
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return log_error(name, -errno);
+	log_line("%s: %s", name, vmclk_strerror(-VMCLK_ELOCKED));
+	return -VMCLK_ELOCKED;
+}
+
 int target_qemu_open(struct target *target, pid_t pid)
 {
 	char name[32];
@@ -117,15 +128,10 @@ int target_qemu_open(struct target *target, pid_t pid)
 		return log_error(name, -errno);
 	err = find_page(target, pid);
 	if (!err)
-		err = target_lock(target->fd, name);
-	if (!err)
-		err = target_map(target, name);
+		err = lock(target->fd, name);
 	if (!err)
 		err = target_attach(target, name);
-	if (err) {
-		close(target->pidfd);
-		if (target->fd >= 0)
-			close(target->fd);
-	}
+	if (err)
+		target_close(target);
 	return err;
 }

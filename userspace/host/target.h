@@ -5,6 +5,8 @@
 #ifndef HOST_TARGET_H
 #define HOST_TARGET_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "shm.h"
@@ -15,17 +17,21 @@
 
 /**
  * struct target - a mapped page that nobody else writes
- * @fd: the file behind it; holds the lock
+ * @owner: opened the file, holds its lock, and is not written through; or NULL
+ * @fd: the file behind it, @owner's if there is one; or -1
  * @pidfd: becomes readable when the machine ends, or -1
  * @shm: the memory, guarded
- * @map: its TARGET_SIZE bytes
+ * @map: its @len bytes
+ * @len: of the file when it was opened
  * @writer: writes the page there
  */
 struct target {
+	struct vmclk_writer *owner;
 	int fd;
 	int pidfd;
 	struct shm shm;
 	void *map;
+	size_t len;
 	struct vmclk_writer *writer;
 };
 
@@ -41,34 +47,16 @@ int target_qemu_open(struct target *target, pid_t pid);
 /**
  * target_file_open() - a page in a file
  * @target: filled in
- * @path: the file. Made if there is none, formatted if it is empty, refused
- *	untouched if it holds something that is no page.
+ * @path: the file; vmclk_writer_open() says what becomes of it
+ * @replace: also if it holds something that is no page
  *
- * Return: 0, or a negative errno value; the reason has been logged.
+ * Return: 0, or a negative error; the reason has been logged.
  */
-int target_file_open(struct target *target, const char *path);
+int target_file_open(struct target *target, const char *path, bool replace);
 
 /**
- * target_lock() - keep other writers away; for the two above
- * @fd: the open file
- * @name: for messages
- *
- * Return: 0, or a negative errno value; the reason has been logged.
- */
-int target_lock(int fd, const char *name);
-
-/**
- * target_map() - map the open file; for the two above
- * @target: @fd is set; @shm and @map are filled in
- * @name: for messages
- *
- * Return: 0, or a negative errno value; the reason has been logged.
- */
-int target_map(struct target *target, const char *name);
-
-/**
- * target_attach() - take over the page that is mapped; for the two above
- * @target: @map is set; @writer is filled in; on error @shm is given back
+ * target_attach() - map the open file and take its page over; for the two above
+ * @target: @fd is set; the rest is filled in
  * @name: for messages
  *
  * Return: 0, or a negative error; the reason has been logged.
@@ -88,7 +76,7 @@ int target_check(const struct target *target);
 
 /**
  * target_close() - give everything back
- * @target: the target, opened
+ * @target: the target, opened or not quite
  */
 void target_close(struct target *target);
 

@@ -68,6 +68,8 @@ enum vmclk_error {
 	VMCLK_ESTATUS = VMCLK_ERROR(14, ENODATA),
 	VMCLK_EWIDE = VMCLK_ERROR(15, ENODATA),
 	VMCLK_EAGED = VMCLK_ERROR(16, ENODATA),
+	/* The page has a writer: there can be one only. */
+	VMCLK_ELOCKED = VMCLK_ERROR(17, EWOULDBLOCK),
 };
 
 /**

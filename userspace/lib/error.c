@@ -54,6 +54,8 @@ const char *vmclk_strerror(int err)
 		return "the interval is wider than the policy trusts";
 	case VMCLK_EAGED:
 		return "the page was renewed longer ago than the policy trusts";
+	case VMCLK_ELOCKED:
+		return "another writer has this page";
 	default:
 		return system_error(err < 0 ? -err : err);
 	}

@@ -5,8 +5,13 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
 
 #include "decode.h"
 #include "internal.h"
@@ -70,7 +75,7 @@ int vmclk_writer_found(struct vmclk_writer *w, struct vmclk_snapshot *found)
 
 int vmclk_writer_attach(void *memory, size_t room, struct vmclk_writer **writer)
 {
-	struct vmclk_writer w = { .page = memory, .len = room };
+	struct vmclk_writer w = { .page = memory, .len = room, .fd = -1, .dir = -1 };
 	struct vmclk_snapshot unused;
 	int err;
 
@@ -88,11 +93,6 @@ int vmclk_writer_attach(void *memory, size_t room, struct vmclk_writer **writer)
 		return -ENOMEM;
 	**writer = w;
 	return 0;
-}
-
-void vmclk_writer_close(struct vmclk_writer *w)
-{
-	free(w);
 }
 
 bool vmclk_writer_is_alone(const struct vmclk_writer *w)
@@ -127,6 +127,13 @@ void vmclk_writer_begin(struct vmclk_writer *writer)
 	odd_is_visible();	/* W1, with the fence before R3 in read.c */
 }
 
+static void end_update(struct vmclk_writer *writer)
+{
+	writer->seq++;
+	__atomic_thread_fence(__ATOMIC_RELEASE);	/* W3, with R1 in read.c */
+	STORE(writer->page->seq_count, htole32(writer->seq));
+}
+
 void vmclk_writer_commit(struct vmclk_writer *writer, const struct vmclk_snapshot *f)
 {
 	struct vmclock_page *p = writer->page;
@@ -154,14 +161,43 @@ void vmclk_writer_commit(struct vmclk_writer *writer, const struct vmclk_snapsho
 	STORE(p->time_maxerror_nanosec, htole64(f->time_maxerror_nanosec));
 	if (VMCLOCK_PAGE_HAS(writer->len, vm_generation_counter))
 		STORE(p->vm_generation_counter, htole64(f->vm_generation_counter));
-
-	writer->seq++;
-	__atomic_thread_fence(__ATOMIC_RELEASE);	/* W3, with R1 in read.c */
-	STORE(p->seq_count, htole32(writer->seq));
+	end_update(writer);
 }
 
 void vmclk_writer_write(struct vmclk_writer *writer, const struct vmclk_snapshot *f)
 {
 	vmclk_writer_begin(writer);
 	vmclk_writer_commit(writer, f);
+}
+
+/* FUTEX_WAKE without _PRIVATE: the waiters are in other processes. */
+int vmclk_writer_wake(const struct vmclk_writer *writer)
+{
+	int saved = errno;
+	long woken = syscall(SYS_futex, &writer->page->seq_count, FUTEX_WAKE, INT_MAX, NULL,
+			     NULL, 0);
+
+	errno = saved;
+	return woken > 0 ? woken : 0;
+}
+
+/*
+ * An update like any other, for readers that are in the page: they try again
+ * and find the magic changed. Those that do not look at it find no time and no
+ * trust, and a marker that ends what they had. The sequence moves on by the
+ * usual step, as this is the memory they have seen, and not another mapping.
+ */
+void vmclk__bury(struct vmclock_page *page, uint32_t len, uint64_t marker)
+{
+	struct vmclk_writer w = { .page = page, .seq = load_seq(page) };
+
+	vmclk_writer_begin(&w);
+	STORE(page->magic, htole32(VMCLOCK_PAGE_MAGIC_GONE));
+	STORE(page->counter_id, VMCLOCK_PAGE_COUNTER_NONE);
+	STORE(page->disruption_marker, htole64(marker));
+	STORE(page->flags, 0);
+	if (VMCLOCK_PAGE_HAS(len, clock_status))
+		STORE(page->clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	end_update(&w);
+	vmclk_writer_wake(&w);
 }

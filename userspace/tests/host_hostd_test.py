@@ -166,10 +166,11 @@ def bad_usage_is_exit_status_2(tmp):
 
 def a_file_is_made_and_formatted(tmp):
     os.umask(0o022)
-    with Hostd(f"--file={tmp}/p", *ASSUME) as hostd:
-        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
-        page = Page(tmp / "p")
-        mode = stat.S_IMODE((tmp / "p").stat().st_mode)
+    path = tmp / "a" / "b" / "p"
+    with Hostd(f"--file={path}", *ASSUME) as hostd:
+        wait_for(lambda: page_is(path, SYNCHRONIZED), "the page is synchronized")
+        page = Page(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
         check(mode == 0o644, f"mode {mode:o}")
         check(len(page.raw) == page.size == 4096, f"size {page.size}")
         check(page.marker, "the marker is 0")
@@ -281,14 +282,35 @@ def a_second_writer_is_refused(tmp):
 
 
 def what_is_no_page_is_refused_untouched(tmp):
+    for content in (b"junk", b"\0" * 4096, os.urandom(4096)):
+        (tmp / "p").write_bytes(content)
+        refused("not touched", f"--file={tmp}/p", *ASSUME)
+        check((tmp / "p").read_bytes() == content, f"{content[:8]} was changed")
+
+
+def feeds_in_its_place(tmp, content, *options):
+    """What was there stays as it is, for those who have it open."""
+    (tmp / "p").write_bytes(content)
+    with open(tmp / "p", "rb") as old, Hostd(f"--file={tmp}/p", *ASSUME, *options):
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
+        page = Page(tmp / "p")
+        check(page.version == 1 and page.size == len(page.raw) == 4096, f"size {page.size}")
+        check(not (tmp / "p.new").exists(), "something is left behind")
+        return old.read()
+
+
+def what_is_no_page_is_replaced_on_demand(tmp):
+    check(feeds_in_its_place(tmp, b"junk", "--replace") == b"junk", "wiped")
+
+
+def a_page_of_another_layout_is_replaced_and_its_readers_are_told(tmp):
     other = bytearray(QEMU_PAGE.ljust(4096, b"\0"))
     other[8] = 2
     small = bytearray(QEMU_PAGE.ljust(4096, b"\0"))
     small[4:8] = struct.pack("<I", 64)
-    for content in (b"junk", b"\0" * 4096, os.urandom(4096), bytes(other), bytes(small)):
-        (tmp / "p").write_bytes(content)
-        refused("not touched", f"--file={tmp}/p", *ASSUME)
-        check((tmp / "p").read_bytes() == content, f"{content[:8]} was changed")
+    for content in (other, small):
+        left = feeds_in_its_place(tmp, bytes(content))
+        check(left[:4] == b"GONE" and len(left) == 4096, f"{left[:8]}")
 
 
 def what_is_no_regular_file_is_refused(tmp):
@@ -299,7 +321,7 @@ def what_is_no_regular_file_is_refused(tmp):
     (tmp / "link").symlink_to(tmp / "target")
     refused("symbolic links", f"--file={tmp}/link")
     check((tmp / "target").read_bytes() == b"", "the link's target was changed")
-    refused("No such file", f"--file={tmp}/none/p")
+    refused("Not a directory", f"--file={tmp}/target/p")
 
 
 def a_leap_list_named_must_be_good(tmp):
@@ -432,6 +454,8 @@ TESTS = [
     a_restart_keeps_the_marker,
     a_second_writer_is_refused,
     what_is_no_page_is_refused_untouched,
+    what_is_no_page_is_replaced_on_demand,
+    a_page_of_another_layout_is_replaced_and_its_readers_are_told,
     what_is_no_regular_file_is_refused,
     a_leap_list_named_must_be_good,
     qemus_page_is_found_and_fed,

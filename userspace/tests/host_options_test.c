@@ -128,6 +128,9 @@ TAP_TEST(one_page_has_to_be_named)
 	refuses("--qemu-pid=2147483648");
 	refuses("--file=p surplus");
 	refuses("--file=p --nonsense");
+	refuses("--qemu-pid=1 --tsc-offset=0 --replace");
+	runs("--qemu-pid=1 --tsc-offset=0");
+	runs("--file=p --replace");
 }
 
 TAP_TEST(values_out_of_range_are_refused)

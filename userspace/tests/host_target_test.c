@@ -19,7 +19,7 @@ static void open_page(void)
 	fd = mkstemp(path);
 	ok(fd >= 0);
 	close(fd);
-	is_int(target_file_open(&target, path), 0);
+	is_int(target_file_open(&target, path, false), 0);
 	is_int(target_check(&target), 0);
 }
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Reader against writer, at full speed.
- *
- * Every field of update number n is a function of n, so a copy that holds
- * parts of two updates shows.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,8 +9,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "pages.h"
 #include "tap.h"
+#include "updates.h"
 #include "vmclk-writer.h"
 
 #define ENOUGH		100000
@@ -27,43 +24,15 @@ static time_t deadline;
 
 static void publish(uint64_t n)
 {
-	const struct vmclk_snapshot fields = {
-		.disruption_marker = ~n,
-		.flags = PAGE_FLAGS,
-		.counter_value = n,
-		.counter_period_frac_sec = n * 3 + 1,
-		.counter_period_esterror_rate_frac_sec = n * 5,
-		.counter_period_maxerror_rate_frac_sec = n * 7,
-		.time_sec = n * 11,
-		.time_frac_sec = n << 32 | n,
-		.time_esterror_nanosec = n * 13,
-		.time_maxerror_nanosec = n * 17,
-		.vm_generation_counter = n ^ 0x5555555555555555,
-		.tai_offset_sec = (int16_t)-(n & 0x7fff),
-		.counter_id = (uint8_t)COUNTER_ID,
-		.time_type = VMCLOCK_PAGE_TIME_TAI,
-		.clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED,
-		.counter_period_shift = n & 127,
-	};
+	const struct vmclk_snapshot fields = update_of(n);
 
 	vmclk_writer_write(writer, &fields);
 }
 
 static bool is_whole(const struct vmclk_snapshot *s)
 {
-	uint64_t n = s->counter_value;
-
-	return s->disruption_marker == ~n && s->counter_period_frac_sec == n * 3 + 1 &&
-	       s->counter_period_esterror_rate_frac_sec == n * 5 &&
-	       s->counter_period_maxerror_rate_frac_sec == n * 7 &&
-	       s->time_sec == n * 11 && s->time_frac_sec == (n << 32 | n) &&
-	       s->time_esterror_nanosec == n * 13 &&
-	       s->time_maxerror_nanosec == n * 17 &&
-	       s->vm_generation_counter == (n ^ 0x5555555555555555) &&
-	       s->tai_offset_sec == (int16_t)-(n & 0x7fff) &&
-	       s->counter_period_shift == (n & 127) &&
-	       /* Update n is the one that made the sequence 2n. */
-	       s->seq_count == (uint32_t)(2 * n);
+	/* Update n is the one that made the sequence 2n. */
+	return update_is_whole(s) && s->seq_count == (uint32_t)(2 * s->counter_value);
 }
 
 /* A reader that takes system calls would hardly ever fit between two updates. */

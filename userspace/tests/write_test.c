@@ -4,6 +4,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/futex.h>
 
 #include "pages.h"
 #include "tap.h"
@@ -312,6 +318,56 @@ TAP_TEST(what_is_no_page_any_more_is_not_found)
 	raw.page.magic = 0;
 	is_int(vmclk_writer_found(w, &found), -VMCLK_EMALFORMED);
 	vmclk_writer_close(w);
+}
+
+/* Sleeps on the page's sequence number, read-only, as a reader would. */
+static int sleep_on(const struct test_page *t)
+{
+	const struct timespec limit = { .tv_sec = 60 };
+	const struct vmclock_page *page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, t->fd, 0);
+	uint32_t seq = 0;
+
+	if (page == MAP_FAILED)
+		return 1;
+	do {
+		memcpy(&seq, (const void *)&page->seq_count, sizeof(seq));
+		if (le32toh(seq) != 2)
+			return 0;
+	} while (!syscall(SYS_futex, &page->seq_count, FUTEX_WAIT, seq, &limit, NULL, 0) ||
+		 errno == EINTR || errno == EAGAIN);
+	return 2;
+}
+
+TAP_TEST(who_sleeps_on_the_sequence_is_woken)
+{
+	struct vmclk_snapshot fields = all_fields();
+	struct vmclock_page page = good_page();
+	struct test_page t = page_make(&page, PAGE_BYTES, F_SEAL_SHRINK);
+	struct vmclk_writer *w;
+	int status = -1, woken = 0;
+	pid_t pid;
+
+	need(!vmclk_writer_attach(t.page, PAGE_BYTES, &w));
+	errno = 0;
+	is_int(vmclk_writer_wake(w), 0);
+	pid = fork();
+	if (!pid)
+		_exit(sleep_on(&t));
+	/* Woken too early it sleeps on: what it waits for has not happened. */
+	for (unsigned int i = 0; i < 60000 && !woken; i++) {
+		usleep(1000);
+		woken = vmclk_writer_wake(w);
+	}
+	is_int(woken, 1);
+	vmclk_writer_write(w, &fields);
+	while (!waitpid(pid, &status, WNOHANG)) {
+		vmclk_writer_wake(w);
+		usleep(1000);
+	}
+	is_int(status, 0);
+	is_int(errno, 0);
+	vmclk_writer_close(w);
+	page_drop(&t);
 }
 
 TAP_TEST(closing_nothing_is_fine)

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * A page that can't be continued gets a successor.
+ *
+ * An inode that was a page once is never truncated, and never written by any
+ * rule but that of the sequence, as readers may be in it. So:
+ *
+ *	1  a new inode is made under the name PATH.new, locked, and filled
+ *	2  the two names are exchanged: at no time does PATH not name a page
+ *	3  the old inode, now PATH.new, is turned into a tombstone
+ *	4  and unlinked
+ *
+ * A writer may die between any two steps, and in the middle of one. The next
+ * one finds PATH.new, whichever inode that is, turns it into a tombstone if it
+ * is a page, and unlinks it: so no reader stays behind on a page that nobody
+ * will write again. Only who has the lock of PATH's inode touches PATH.new.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "writer.h"
+
+/*
+ * Even a page that could not be opened any more may have been opened once. A
+ * tombstone counts: its burial may have been interrupted.
+ */
+static bool may_have_readers(const struct page_file *f)
+{
+	return f->len >= VMCLOCK_PAGE_SIZE_MIN && f->head.version &&
+	       (f->head.magic == htole32(VMCLOCK_PAGE_MAGIC) ||
+		f->head.magic == htole32(VMCLOCK_PAGE_MAGIC_GONE));
+}
+
+/* A marker that this page has not had. */
+static uint64_t other_marker(uint64_t marker)
+{
+	uint64_t other;
+
+	if (getrandom(&other, sizeof(other), 0) != sizeof(other) || other == marker)
+		other = ~marker;
+	return other;
+}
+
+/* Tells the readers of @f that its path names another file now. */
+static int bury(const struct page_file *f)
+{
+	uint32_t len = le32toh(f->head.size);
+	struct vmclock_page *page;
+	int err;
+
+	page = vmclk__file_map(f->fd, &err);
+	if (err)
+		return err;
+	if (len > f->len)
+		len = f->len;
+	vmclk__bury(page, len, other_marker(le64toh(f->head.disruption_marker)));
+	munmap(page, sizeof(*page));
+	return 0;
+}
+
+/* Whatever a writer that died in a replacement has left. */
+int vmclk__clear_leftover(const struct vmclk_writer *w)
+{
+	struct page_file f;
+	int err = vmclk__file_open(&f, w->dir, w->new_name, 0);
+
+	if (err == -ENOENT)
+		return 0;
+	if (err == -EINVAL || err == -ELOOP || err == -EISDIR)
+		return -EEXIST;
+	if (err)
+		return err;
+	if (may_have_readers(&f))
+		err = bury(&f);
+	else if (vmclk__file_judge(&f, 0) != FILE_EMPTY)
+		err = -EEXIST;	/* not ours */
+	if (!err && unlinkat(w->dir, w->new_name, 0))
+		err = -errno;
+	close(f.fd);
+	return err;
+}
+
+/* A page for those who might use the old one. */
+static int init_new(const struct page_file *new, const struct page_file *old, uint32_t size)
+{
+	if (fchown(new->fd, old->st.st_uid, old->st.st_gid) ||
+	    fchmod(new->fd, old->st.st_mode & 0777))
+		return -errno;
+	return vmclk__file_init(new, size);
+}
+
+/*
+ * What the old page said, if that was whole, is what the new one says until
+ * its first update, so that no reader has to do without. Otherwise the new one
+ * is at version 0 until then: its readers are told that time is to come.
+ */
+static void carry_over(const struct page_file *old, struct vmclk_writer *to)
+{
+	struct vmclock_page copy = old->head;
+	struct vmclk_writer from = {
+		.page = &copy,
+		.len = old->st.st_size > UINT32_MAX ? UINT32_MAX : old->st.st_size,
+	};
+	struct vmclk_snapshot snap;
+
+	if (vmclk_writer_found(&from, &snap) || !snap.version || snap.seq_count & 1)
+		return;
+	if (!VMCLOCK_PAGE_HAS(snap.size, vm_generation_counter))
+		snap.flags &= ~VMCLOCK_PAGE_FLAG_GENERATION_PRESENT;
+	to->seq = snap.seq_count;
+	vmclk_writer_write(to, &snap);
+}
+
+/*
+ * Puts the new inode in the old one's place, and tells the old one's readers.
+ * After that there is no way back: if they can't be told, the next writer will.
+ */
+static int exchange(const struct vmclk_writer *w, const struct page_file *old)
+{
+	bool has_readers = may_have_readers(old);
+
+	if (renameat2(w->dir, w->new_name, w->dir, w->name, has_readers ? RENAME_EXCHANGE : 0))
+		return -errno;
+	if (has_readers && !bury(old))
+		unlinkat(w->dir, w->new_name, 0);
+	return 0;
+}
+
+int vmclk__replace(struct vmclk_writer *w, const struct page_file *old, uint32_t size)
+{
+	struct vmclk_writer mine = *w;
+	struct page_file new;
+	int err = vmclk__file_open(&new, w->dir, w->new_name, O_CREAT | O_EXCL);
+
+	if (err)
+		return err;
+	err = init_new(&new, old, size);
+	if (!err)
+		err = vmclk__file_adopt(&mine, &new);
+	if (err)
+		goto err_unlink;
+	carry_over(old, &mine);
+	err = exchange(w, old);
+	if (err)
+		goto err_unmap;
+	w->page = mine.page;
+	w->len = mine.len;
+	w->seq = mine.seq;
+	w->fd = mine.fd;
+	/* Unless somebody who knows nothing of locks was quicker. */
+	return vmclk__is_named(w->fd, w->dir, w->name) ? 0 : -ESTALE;
+
+err_unmap:
+	munmap(mine.page, sizeof(*mine.page));
+err_unlink:
+	unlinkat(w->dir, w->new_name, 0);
+	close(new.fd);
+	return err;
+}
+
+int vmclk_writer_replace(struct vmclk_writer *w, uint32_t size)
+{
+	struct vmclock_page *page = w->page;
+	struct page_file old = { .fd = w->fd };
+	int err;
+
+	if (w->fd < 0 || size < w->len)
+		return -EINVAL;
+	if (!vmclk__is_named(w->fd, w->dir, w->name))
+		return -ESTALE;
+	err = vmclk__file_read(&old);
+	if (!err)
+		err = vmclk__clear_leftover(w);
+	if (!err)
+		err = vmclk__replace(w, &old, size);
+	if (w->fd != old.fd) {
+		munmap(page, sizeof(*page));
+		close(old.fd);
+	}
+	return err;
+}
