@@ -22,9 +22,14 @@ headers=linux-headers-cloud-amd64
 packages="\
 gcc: compiles everything
 libc6-dev: the C library's headers
-gcc-multilib: checks that the headers work for 32-bit programs
+gcc-12-multilib: checks that the headers work for 32-bit programs
 g++: checks that the headers work in C++
-g++-multilib: the same, 32-bit
+g++-12-multilib: the same, 32-bit
+gcc-s390x-linux-gnu: builds the library for a big-endian machine
+libc6-dev-s390x-cross: the C library's headers for that
+gcc-aarch64-linux-gnu: builds the library for arm64
+libc6-dev-arm64-cross: the C library's headers for that
+qemu-user: runs what was built for them
 python3: runs the tests and the referee
 perl: runs the kernel's checkpatch and kernel-doc
 sparse: checks byte order and address spaces in the driver

@@ -45,6 +45,7 @@ bool publish_found_line(const struct publish *pub, const struct scale *scale,
 			struct calibrate_line *line)
 {
 	const struct vmclk_snapshot *f = &pub->fields;
+	const int counter_id = COUNTER_ID;
 
 	*line = (struct calibrate_line){
 		.max = {
@@ -59,7 +60,7 @@ bool publish_found_line(const struct publish *pub, const struct scale *scale,
 	};
 	if (scale->origin == SCALE_UTC)
 		line->max.time.sec += scale->base;
-	return !pub->was_torn && f->counter_id == COUNTER_ID &&
+	return !pub->was_torn && f->counter_id == counter_id &&
 	       f->time_type == scale_time_type(scale) && f->counter_period_frac_sec &&
 	       f->counter_period_shift <= VMCLOCK_MATH_SHIFT_MAX &&
 	       f->counter_period_maxerror_rate_frac_sec <= f->counter_period_frac_sec &&

@@ -94,7 +94,7 @@ static bool kernel_lists_counter(void)
 
 	list[n] = '\0';
 	while ((name = strsep(&rest, " \n")))
-		if (!strcmp(name, COUNTER_CLOCKSOURCE))
+		if (*name && !strcmp(name, COUNTER_CLOCKSOURCE))
 			return true;
 	return false;
 }

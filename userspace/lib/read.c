@@ -217,11 +217,13 @@ void vmclk__clear_absent(struct vmclk_snapshot *s)
 /* What is known of the page besides what it says. */
 static inline void complete(const struct vmclk *clk, struct vmclk_snapshot *snap)
 {
+	const int counter_id = COUNTER_ID;
+
 	if (__builtin_expect(snap->size < sizeof(struct vmclock_page), 0))
 		vmclk__clear_absent(snap);
 	snap->page_id = clk->page_id;
 	snap->boot_unknown = clk->boot_unknown;
-	snap->counter_valid = clk->counter_trusted && snap->counter_id == COUNTER_ID;
+	snap->counter_valid = clk->counter_trusted && snap->counter_id == counter_id;
 	if (!snap->counter_valid)
 		snap->counter = 0;
 }

@@ -16,6 +16,8 @@
 #include "counter.h"
 
 #define PAGE_BYTES	4096
+/* This machine's counter; where a page has no name for that, another's. */
+#define PAGE_COUNTER	((__u8)(COUNTER_ID < 0 ? VMCLOCK_PAGE_COUNTER_X86_TSC : COUNTER_ID))
 #define PAGE_FLAGS	(VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID | \
 			 VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID | \
 			 VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
@@ -40,7 +42,7 @@ static inline struct vmclock_page good_page(void)
 		.magic = htole32(VMCLOCK_PAGE_MAGIC),
 		.size = htole32(PAGE_BYTES),
 		.version = htole16(VMCLOCK_PAGE_VERSION),
-		.counter_id = (__u8)COUNTER_ID,
+		.counter_id = PAGE_COUNTER,
 		.time_type = VMCLOCK_PAGE_TIME_TAI,
 		.seq_count = htole32(2),
 		.disruption_marker = htole64(0x1111111111111111),

@@ -43,7 +43,7 @@ static int stamp_of(const struct vmclock_page *page, uint64_t counter,
 
 	if (err)
 		return err;
-	snap.counter_valid |= page->counter_id == (__u8)COUNTER_ID;
+	snap.counter_valid |= page->counter_id == PAGE_COUNTER;
 	return vmclk_stamp_at(&snap, counter, stamp);
 }
 
@@ -116,7 +116,7 @@ TAP_TEST(now_reads_the_counter_and_converts_it)
 static void stamp_vector(const struct vector *v)
 {
 	const struct vmclk_snapshot snap = {
-		.size = PAGE_BYTES, .counter_id = (uint8_t)COUNTER_ID,
+		.size = PAGE_BYTES, .counter_id = PAGE_COUNTER,
 		.counter_valid = 1, .time_type = VMCLOCK_PAGE_TIME_TAI,
 		.clock_status = VMCLOCK_PAGE_STATUS_FREERUNNING, .flags = PAGE_FLAGS,
 		.counter_value = v->args[0], .time_sec = v->args[1],
@@ -425,7 +425,7 @@ TAP_TEST(every_field_is_decoded)
 	is_u64(s.time_esterror_nanosec, 0x1112131415161718);
 	is_u64(s.seq_count, 2);
 	is_u64(s.version, 1);
-	is_int(s.counter_id, (uint8_t)COUNTER_ID);
+	is_int(s.counter_id, PAGE_COUNTER);
 	is_int(s.smear_hint, 2);
 	is_int(s.leap_indicator, 4);
 	is_int(s.counter_period_shift, 31);

@@ -26,7 +26,7 @@ static inline struct vmclk_snapshot update_of(uint64_t n)
 		.time_maxerror_nanosec = n * 17,
 		.vm_generation_counter = n ^ 0x5555555555555555,
 		.tai_offset_sec = (int16_t)-(n & 0x7fff),
-		.counter_id = (uint8_t)COUNTER_ID,
+		.counter_id = PAGE_COUNTER,
 		.time_type = VMCLOCK_PAGE_TIME_TAI,
 		.clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED,
 		.smear_hint = n % 3,
