@@ -3,29 +3,30 @@
  * A writer that dies at any point leaves what the next one accepts, and what no
  * reader misreads.
  *
- * The writer runs one machine instruction at a time. Each instruction after
- * which the files look different (their names, inodes, lengths, modes, or any
- * byte of a page) is a point to die at, and it does: once at each of them.
+ * Each machine instruction after which the files look different (their names,
+ * inodes, lengths, modes, or any byte of a page) is a point to die at, and the
+ * writer does, once at each of them: wherever the files differ between two
+ * system calls, it runs by single steps from the one to the other.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "tap.h"
 #include "updates.h"
 #include "vmclk-writer.h"
 
 #define SMALL		sizeof(struct vmclock_page)
+#define CALLS_MAX	512
 #define LAST		1000	/* the update of the writer that comes after */
 
 static char dir[] = "/tmp/vmclk-crash-XXXXXX";
-static char path[64], new_path[64];
-static unsigned long steps;
+static char path[64], new_path[64], other_path[64];
 
 /**
  * struct scenario - a writer's work
@@ -81,12 +82,13 @@ struct look {
 	char bytes[SMALL];
 };
 
-/* Mapped once for each inode: this is done millions of times. */
+/* Mapped once for each inode: this is done very often. */
 struct view {
 	const char *name;
 	ino_t ino;
 	char *map;
 };
+
 
 static void look_at(struct view *view, struct look *look)
 {
@@ -118,11 +120,11 @@ static void end_view(struct view *view)
 		munmap(view->map, SMALL);
 }
 
-static bool step(pid_t pid)
+static bool resume(pid_t pid, int how)
 {
 	int status;
 
-	return !ptrace(PTRACE_SINGLESTEP, pid, 0, 0) && waitpid(pid, &status, 0) == pid &&
+	return !ptrace(how, pid, 0, 0) && waitpid(pid, &status, 0) == pid &&
 	       WIFSTOPPED(status);
 }
 
@@ -201,29 +203,78 @@ static pid_t start(const struct scenario *scenario)
 	return -1;
 }
 
-/* Steps until the files have changed @changes times, or the work is done. */
-static bool run(pid_t pid, unsigned int changes)
+static struct look at_calls[CALLS_MAX][2];
+
+/* But for what differs from run to run: inode numbers and random markers. */
+static bool is_same(const struct look *a, const struct look *b)
+{
+	const size_t marker = offsetof(struct vmclock_page, disruption_marker);
+	struct look x[2] = { a[0], a[1] }, y[2] = { b[0], b[1] };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		x[i].st.ino = y[i].st.ino = 0;
+		memset(x[i].bytes + marker, 0, 8);
+		memset(y[i].bytes + marker, 0, 8);
+	}
+	return !memcmp(x, y, sizeof(x));
+}
+
+static void look_at_both(struct view *views, struct look *looks)
+{
+	look_at(&views[0], &looks[0]);
+	look_at(&views[1], &looks[1]);
+}
+
+/*
+ * How the files look in front of and behind each system call. Returns how many
+ * such looks there are.
+ */
+static unsigned int look_at_calls(const struct scenario *scenario)
 {
 	struct view views[] = { { .name = path }, { .name = new_path } };
-	struct look before[2], now[2];
+	pid_t pid = start(scenario);
+	unsigned int n = 0;
+
+	if (!ok(pid > 0))
+		return 0;
+	do
+		look_at_both(views, at_calls[n++]);
+	while (n < CALLS_MAX && resume(pid, PTRACE_SYSCALL));
+	ok(n < CALLS_MAX);
+	end_view(&views[0]);
+	end_view(&views[1]);
+	unlink(path);
+	unlink(new_path);
+	return n;
+}
+
+/*
+ * Goes to stop @call quickly, and from there step by step until the files have
+ * changed @changes times. Returns false if the work was done before.
+ */
+static bool run(pid_t pid, unsigned int call, unsigned int changes, struct look *now)
+{
+	struct view views[] = { { .name = path }, { .name = new_path } };
+	struct look before[2];
 	bool runs = true;
 
-	for (unsigned int i = 0; i < 2; i++)
-		look_at(&views[i], &before[i]);
-	while (changes && (runs = step(pid))) {
-		steps++;
-		for (unsigned int i = 0; i < 2; i++)
-			look_at(&views[i], &now[i]);
-		changes -= !!memcmp(before, now, sizeof(now));
-		memcpy(before, now, sizeof(now));
+	while (runs && call--)
+		runs = resume(pid, PTRACE_SYSCALL);
+	look_at_both(views, before);
+	while (changes && runs) {
+		runs = resume(pid, PTRACE_SINGLESTEP);
+		look_at_both(views, now);
+		changes -= !!memcmp(before, now, sizeof(before));
+		memcpy(before, now, sizeof(before));
 	}
-	for (unsigned int i = 0; i < 2; i++)
-		end_view(&views[i]);
+	end_view(&views[0]);
+	end_view(&views[1]);
 	return runs;
 }
 
-/* Returns false if the work was done before that. */
-static bool die_after(const struct scenario *scenario, unsigned int changes)
+/* Dies there. Returns false if there was nothing left to do. */
+static bool die_at(const struct scenario *scenario, unsigned int call, unsigned int changes,
+		   struct look *now)
 {
 	pid_t pid = start(scenario);
 	struct vmclk *old = NULL;
@@ -234,7 +285,7 @@ static bool die_after(const struct scenario *scenario, unsigned int changes)
 	/* A reader of before; if there is nothing to read yet, there is none. */
 	if (vmclk_open(path, &old))
 		old = NULL;
-	runs = run(pid, changes);
+	runs = run(pid, call, changes, now);
 	if (runs) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -244,17 +295,27 @@ static bool die_after(const struct scenario *scenario, unsigned int changes)
 	vmclk_close(old);
 	unlink(path);
 	unlink(new_path);
-	return runs;
+	return runs && !tap_failed;
 }
 
+/* Between two looks that differ the writer dies at each change. */
 static void die_everywhere(const struct scenario *scenario, unsigned int at_least)
 {
-	unsigned int deaths = 0;
+	unsigned int deaths = 0, calls = look_at_calls(scenario);
 
-	while (die_after(scenario, deaths) && !tap_failed)
-		deaths++;
-	note("died at %u points, after %lu instructions in all", deaths, steps);
-	steps = 0;
+	for (unsigned int i = 0; i + 1 < calls; i++) {
+		struct look now[2];
+		unsigned int changes = 0;
+
+		if (is_same(at_calls[i], at_calls[i + 1]))
+			continue;
+		do {
+			if (!die_at(scenario, i, ++changes, now))
+				break;
+			deaths++;
+		} while (!is_same(now, at_calls[i + 1]));
+	}
+	note("died at %u points, among %u looks at system calls", deaths, calls);
 	ok(deaths >= at_least);
 }
 
@@ -307,6 +368,26 @@ TAP_TEST(while_it_replaces_a_small_page)
 	static const struct scenario scenario = { setup_small_page, open_and_write, 0, true };
 
 	die_everywhere(&scenario, 40);
+}
+
+/* Whose writer died in an update. */
+static struct vmclk_writer *setup_torn_page(void)
+{
+	struct vmclk_writer *w = open_page(path, SMALL);
+
+	if (w) {
+		write_update(w, 1);
+		vmclk_writer_begin(w);
+	}
+	vmclk_writer_close(w);
+	return NULL;
+}
+
+TAP_TEST(while_it_replaces_a_torn_page)
+{
+	static const struct scenario scenario = { setup_torn_page, open_and_write, 0, false };
+
+	die_everywhere(&scenario, 28);
 }
 
 static struct vmclk_writer *setup_writer(void)
@@ -380,6 +461,52 @@ TAP_TEST(while_it_clears_up_after_another_death)
 	die_everywhere(&scenario, 20);
 }
 
+/*
+ * Puts another page in place while the writer is at a system call, if it has
+ * not locked the first one yet: then it is the other one that it must write.
+ */
+static bool swap_at(unsigned int call)
+{
+	static const struct scenario scenario = { setup_page, open_and_write, 0, true };
+	pid_t pid = start(&scenario);
+	struct vmclk_snapshot s = { 0 };
+	struct vmclk *clk = NULL;
+	int fd, status = -1;
+	bool is_free;
+
+	if (!ok(pid > 0))
+		return false;
+	while (call--)
+		resume(pid, PTRACE_SYSCALL);
+	make_page(other_path, PAGE_BYTES);
+	fd = open(path, O_RDONLY);
+	is_free = !flock(fd, LOCK_EX | LOCK_NB);
+	close(fd);
+	if (is_free)
+		ok(!rename(other_path, path));
+	ok(!ptrace(PTRACE_DETACH, pid, 0, 0));
+	ok(waitpid(pid, &status, 0) == pid);
+	is_int(status, 0);
+	is_int(vmclk_open(path, &clk), 0);
+	if (clk)
+		is_int(vmclk_snapshot(clk, &s), 0);
+	is_u64(s.counter_value, 2);
+	vmclk_close(clk);
+	unlink(path);
+	unlink(other_path);
+	return is_free;
+}
+
+TAP_TEST(a_page_put_there_before_the_lock_is_the_one_that_is_locked)
+{
+	unsigned int calls = 0;
+
+	while (swap_at(calls) && !tap_failed)
+		calls++;
+	note("%u system calls before the lock", calls);
+	ok(calls >= 4);
+}
+
 int main(void)
 {
 	int status;
@@ -390,6 +517,7 @@ int main(void)
 	}
 	snprintf(path, sizeof(path), "%s/page", dir);
 	snprintf(new_path, sizeof(new_path), "%s/page.new", dir);
+	snprintf(other_path, sizeof(other_path), "%s/other", dir);
 	status = tap_main();
 	rmdir(dir);
 	return status;
