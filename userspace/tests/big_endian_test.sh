@@ -9,7 +9,7 @@
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-programs="write_test writer_test race_test read_test"
+programs="write_test writer_test writer_replace_test race_test read_test"
 
 # builds ARCH: with all warnings of the native build.
 builds()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Pages in files, as their writers open them: what is made, continued, refused
- * and replaced, and who is kept out.
+ * Pages in files, as their writers open them: what is made, continued and
+ * refused, and who is kept out.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -10,122 +10,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "tap.h"
-#include "updates.h"
-#include "vmclk-writer.h"
+#include "page_files.h"
 
 #define REPLACE	VMCLK_WRITER_REPLACE
-
-/* The directory that tests work in, and where the page is in it. */
-static char *dir;
-static char *path;
-static char *new_path;
-
-static void clear(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	if (system(command) || mkdir(dir, 0755)) {
-		perror("Bail out! directory");
-		_exit(1);
-	}
-}
-
-static void put(const char *name, const void *bytes, size_t len, off_t size)
-{
-	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0644);
-
-	ok(fd >= 0 && write(fd, bytes, len) == (ssize_t)len && !ftruncate(fd, size));
-	close(fd);
-}
-
-/* The page of update 1, with @size bytes claimed and there. */
-static void put_page(const char *name, uint32_t size, uint32_t seq)
-{
-	union {
-		struct vmclock_page page;
-		char bytes[PAGE_BYTES];
-	} raw = { .page.version = 0 };
-	const struct vmclk_snapshot update = update_of(1);
-	struct vmclk_writer *w;
-
-	if (!ok(!vmclk_writer_format(&raw, size) && !vmclk_writer_attach(&raw, size, &w)))
-		return;
-	vmclk_writer_write(w, &update);
-	vmclk_writer_close(w);
-	raw.page.seq_count = htole32(seq);
-	put(name, &raw, size, size);
-}
-
-static bool exists(const char *name)
-{
-	struct stat st;
-
-	return !lstat(name, &st);
-}
-
-/* What is in the file; zero behind its end. */
-static struct vmclock_page page_in(int fd)
-{
-	struct vmclock_page page = { 0 };
-
-	ok(pread(fd, &page, sizeof(page), 0) >= 0);
-	return page;
-}
-
-static struct vmclk_writer *writer_of(const char *name, uint32_t size)
-{
-	struct vmclk_writer *w = NULL;
-
-	is_int(vmclk_writer_open(name, size, 0, &w), 0);
-	return w;
-}
-
-static void write_update(struct vmclk_writer *w, uint64_t n)
-{
-	const struct vmclk_snapshot update = update_of(n);
-
-	vmclk_writer_write(w, &update);
-}
-
-static struct vmclk *reader_of(const char *name)
-{
-	struct vmclk *clk = NULL;
-
-	is_int(vmclk_open(name, &clk), 0);
-	return clk;
-}
-
-/* A fresh reader of @name gets update @n. */
-static void reads(const char *name, uint64_t n)
-{
-	struct vmclk_snapshot s = { 0 };
-	struct vmclk *clk = NULL;
-
-	is_int(vmclk_open(name, &clk), 0);
-	if (!clk)
-		return;
-	is_int(vmclk_snapshot(clk, &s), 0);
-	ok(update_is_whole(&s));
-	is_u64(s.counter_value, n);
-	vmclk_close(clk);
-}
-
-static int open_error(const char *name)
-{
-	struct vmclk *clk = NULL;
-	int err = vmclk_open(name, &clk);
-
-	vmclk_close(clk);
-	return err;
-}
 
 TAP_TEST(a_missing_file_is_made_with_its_directories)
 {
@@ -326,150 +216,6 @@ TAP_TEST(what_is_no_file_is_refused)
 	is_int(vmclk_writer_open(link, 0, 0, &w), -ENOTDIR);
 }
 
-TAP_TEST(a_smaller_page_is_replaced_and_its_readers_are_told)
-{
-	struct vmclk_snapshot s;
-	struct vmclk_writer *w;
-	struct vmclk *old;
-	struct stat st;
-	int fd;
-
-	clear();
-	put_page(path, 104, 42);
-	is_int(chmod(path, 0604), 0);
-	fd = open(path, O_RDONLY);
-	old = reader_of(path);
-	need(old);
-	w = writer_of(path, 0);
-	is_int(vmclk_snapshot(old, &s), -VMCLK_EGONE);
-	vmclk_close(old);
-	is_int(fstat(fd, &st), 0);
-	is_int(st.st_size, 104);
-	is_int(st.st_nlink, 0);
-	is_int(stat(path, &st), 0);
-	is_int(st.st_size, 4096);
-	is_int(st.st_mode & 0777, 0604);
-	ok(!exists(new_path));
-	need(w);
-
-	/* What the old page said holds on, but for what it could not say. */
-	old = reader_of(path);
-	need(old);
-	is_int(vmclk_snapshot(old, &s), 0);
-	is_u64(s.seq_count, 44);
-	is_u64(s.flags, PAGE_FLAGS & ~VMCLOCK_PAGE_FLAG_GENERATION_PRESENT);
-	is_u64(s.disruption_marker, ~1ULL);
-	is_u64(s.time_maxerror_nanosec, 17);
-	write_update(w, 9);
-	vmclk_writer_close(w);
-	is_int(vmclk_snapshot(old, &s), 0);
-	ok(update_is_whole(&s));
-	vmclk_close(old);
-	close(fd);
-}
-
-TAP_TEST(a_torn_page_that_is_replaced_is_not_carried_over)
-{
-	struct vmclk_snapshot s;
-	struct vmclk_writer *w;
-	struct vmclk *old;
-
-	clear();
-	put_page(path, 104, 43);
-	old = reader_of(path);
-	need(old);
-	w = writer_of(path, 0);
-	is_int(vmclk_snapshot(old, &s), -VMCLK_EGONE);
-	vmclk_close(old);
-	is_int(open_error(path), -VMCLK_ENOTINIT);
-	need(w);
-	write_update(w, 3);
-	reads(path, 3);
-	vmclk_writer_close(w);
-}
-
-TAP_TEST(a_page_of_another_version_is_replaced_by_a_tombstone_too)
-{
-	struct vmclock_page page;
-	struct vmclk_writer *w;
-	int fd;
-
-	clear();
-	put_page(path, PAGE_BYTES, 6);
-	fd = open(path, O_RDWR);
-	page = page_in(fd);
-	page.version = htole16(2);
-	is_int(pwrite(fd, &page, sizeof(page), 0), sizeof(page));
-	w = writer_of(path, 0);
-	is_int(open_error(path), -VMCLK_ENOTINIT);
-	page = page_in(fd);
-	is_u64(le32toh(page.magic), VMCLOCK_PAGE_MAGIC_GONE);
-	is_u64(le32toh(page.seq_count), 8);
-	is_int(page.counter_id, VMCLOCK_PAGE_COUNTER_NONE);
-	is_int(page.clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
-	is_u64(page.flags, 0);
-	ok(le64toh(page.disruption_marker) != ~1ULL);
-	need(w);
-	write_update(w, 8);
-	reads(path, 8);
-	vmclk_writer_close(w);
-	close(fd);
-}
-
-TAP_TEST(a_running_writer_moves_to_a_larger_page)
-{
-	struct vmclk_writer *w, *second = NULL;
-	struct vmclk_snapshot s;
-	struct vmclk *old;
-
-	clear();
-	w = writer_of(path, 104);
-	need(w);
-	write_update(w, 1);
-	is_int(vmclk_writer_replace(w, 512), 0);
-	write_update(w, 2);
-	old = reader_of(path);
-	need(old);
-	is_int(vmclk_writer_replace(w, 511), -EINVAL);
-	is_int(vmclk_writer_replace(w, 8192), 0);
-	is_int(vmclk_snapshot(old, &s), -VMCLK_EGONE);
-	vmclk_close(old);
-	reads(path, 2);
-	write_update(w, 3);
-	reads(path, 3);
-	is_int(vmclk_writer_open(path, 0, 0, &second), -VMCLK_ELOCKED);
-	is_int(rename(path, new_path), 0);
-	is_int(vmclk_writer_replace(w, 8192), -ESTALE);
-	vmclk_writer_close(w);
-	reads(new_path, 3);
-}
-
-TAP_TEST(the_path_means_the_same_after_a_change_of_directory)
-{
-	struct vmclk_writer *w;
-
-	clear();
-	need(!chdir(dir));
-	w = writer_of("page", 112);
-	need(!chdir("/"));
-	need(w);
-	write_update(w, 1);
-	is_int(vmclk_writer_replace(w, 4096), 0);
-	reads(path, 1);
-	vmclk_writer_close(w);
-}
-
-TAP_TEST(memory_that_was_attached_is_not_replaced)
-{
-	struct vmclock_page page = good_page();
-	struct vmclk_writer *w;
-
-	page.size = htole32(sizeof(page));
-	need(!vmclk_writer_attach(&page, sizeof(page), &w));
-	is_int(vmclk_writer_replace(w, 4096), -EINVAL);
-	vmclk_writer_close(w);
-}
-
 TAP_TEST(a_second_writer_is_refused_until_the_first_is_gone)
 {
 	struct vmclk_writer *w, *second = NULL;
@@ -505,62 +251,6 @@ TAP_TEST(a_dead_writers_lock_is_nobodys)
 	kill(pid, SIGKILL);
 	is_int(waitpid(pid, &status, 0), pid);
 	vmclk_writer_close(writer_of(path, 0));
-}
-
-TAP_TEST(what_a_dead_replacement_left_is_buried_and_removed)
-{
-	struct vmclk_snapshot s;
-	struct vmclk *clk, *torn;
-
-	clear();
-	put_page(path, PAGE_BYTES, 2);
-	put_page(new_path, 104, 2);
-	clk = reader_of(new_path);
-	vmclk_writer_close(writer_of(path, 0));
-	ok(!exists(new_path));
-	need(clk);
-	is_int(vmclk_snapshot(clk, &s), -VMCLK_EGONE);
-	vmclk_close(clk);
-	reads(path, 1);
-
-	/* And one that died in the middle of the burial. */
-	put_page(new_path, 104, 3);
-	torn = reader_of(new_path);
-	need(torn);
-	need(!truncate(new_path, 0));
-	put(new_path, "GONE\0\0\0\0\1\0\xff\1\3\0\0\0", 16, 104);
-	vmclk_writer_close(writer_of(path, 0));
-	ok(!exists(new_path));
-	is_int(vmclk_snapshot(torn, &s), -VMCLK_EGONE);
-	vmclk_close(torn);
-	put(new_path, "", 0, 0);
-	vmclk_writer_close(writer_of(path, 0));
-	ok(!exists(new_path));
-}
-
-TAP_TEST(what_somebody_else_keeps_under_the_second_name_is_left_alone)
-{
-	struct vmclk_writer *w = NULL;
-	int fd;
-
-	clear();
-	put_page(path, 112, 2);
-	put(new_path, "my notes", 8, 8);
-	is_int(vmclk_writer_open(path, 0, REPLACE, &w), -EEXIST);
-	ok(exists(new_path));
-	unlink(new_path);
-	is_int(mkfifo(new_path, 0644), 0);
-	is_int(vmclk_writer_open(path, 0, 0, &w), -EEXIST);
-	unlink(new_path);
-	is_int(symlink("page", new_path), 0);
-	is_int(vmclk_writer_open(path, 0, 0, &w), -EEXIST);
-	unlink(new_path);
-	put_page(new_path, 104, 2);
-	fd = open(new_path, O_RDWR);
-	is_int(flock(fd, LOCK_EX), 0);
-	is_int(vmclk_writer_open(path, 0, 0, &w), -VMCLK_ELOCKED);
-	close(fd);
-	reads(path, 1);
 }
 
 #define THREADS		4
@@ -667,20 +357,5 @@ TAP_TEST(a_full_disk_is_an_error_at_open_and_nothing_leaks)
 
 int main(void)
 {
-	static char names[3][64] = { "/tmp/vmclk-writer-XXXXXX" };
-	int status;
-
-	dir = mkdtemp(names[0]);
-	path = names[1];
-	new_path = names[2];
-	if (!dir) {
-		perror("Bail out! mkdtemp");
-		return 1;
-	}
-	snprintf(names[1], sizeof(names[1]), "%s/page", dir);
-	snprintf(names[2], sizeof(names[2]), "%s/page.new", dir);
-	status = tap_main();
-	clear();
-	rmdir(dir);
-	return status;
+	return run_in_directory();
 }
