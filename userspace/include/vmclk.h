@@ -3,10 +3,10 @@
  * libvmclk: time with an error bound, from a VMClock page.
  *
  * Functions return 0 or a negative error: a negative errno value for what the
- * system answered, or one of -VMCLK_E*. They never print or abort. Except for vmclk_open() and vmclk_close() they allocate nothing, leave errno
- * alone, may be called from signal handlers, and on a handle that maps its page
- * (a device node, or a memfd sealed against shrinking) make no system call and
- * take no lock. One handle may be shared by any number of threads; after
+ * system answered, or one of -VMCLK_E*. They never print or abort. Those that
+ * read a page allocate nothing, leave errno alone, may be called from signal
+ * handlers, and on a handle that maps its page (a device node, or a memfd sealed
+ * against shrinking) make no system call and take no lock. One handle may be shared by any number of threads; after
  * vmclk_open() it does not change.
  *
  * That the kernel considers this machine's counter stable is found out by
@@ -70,6 +70,8 @@ enum vmclk_error {
 	VMCLK_EAGED = VMCLK_ERROR(16, ENODATA),
 	/* The page has a writer: there can be one only. */
 	VMCLK_ELOCKED = VMCLK_ERROR(17, EWOULDBLOCK),
+	/* The path that was opened names another page now, or nothing. */
+	VMCLK_EREPLACED = VMCLK_ERROR(18, ESTALE),
 };
 
 /**
@@ -236,6 +238,41 @@ struct vmclk_stamp {
 int vmclk_open(const char *path, struct vmclk **clk);
 
 /**
+ * vmclk_open_fd() - open a page that came as a file descriptor
+ * @fd: open for reading: a memfd that came over a socket, a device, a file
+ * @clk: where the handle goes
+ *
+ * The handle has a duplicate of its own; @fd stays the caller's, with its file
+ * offset where it was. The two share what belongs to the open file: with a
+ * device, reading through one of them tells poll(2) on the other that the news
+ * was seen. vmclk_path() is empty.
+ *
+ * Context: allocates; not for signal handlers.
+ * Return: as vmclk_open(); -EBADF if @fd is not open, or not for reading.
+ */
+int vmclk_open_fd(int fd, struct vmclk **clk);
+
+/**
+ * vmclk_revalidate() - does the path still lead to this page?
+ * @clk: the handle
+ *
+ * A writer that makes its page anew puts another file in the place of the old
+ * one, and a device may go and come back. A handle stays with the page it was
+ * opened with; after -VMCLK_EREPLACED, open the path again. A relative path is
+ * looked up from the present working directory. A handle without a path
+ * (vmclk_open_fd()) can only lose its page.
+ *
+ * Makes system calls. An update in progress is no error, and not waited for.
+ *
+ * Return: 0, or
+ * -VMCLK_EREPLACED - the path names another page, or nothing
+ * -VMCLK_EGONE, -VMCLK_EMALFORMED, -VMCLK_ENOTINIT, -VMCLK_EVERSION - it names
+ *	this one, which is none any more
+ * -EACCES, ... - what stat(2) or pread(2) answered
+ */
+int vmclk_revalidate(const struct vmclk *clk);
+
+/**
  * vmclk_close() - give a handle back
  * @clk: the handle, or NULL
  *
@@ -260,6 +297,22 @@ void vmclk_close(struct vmclk *clk);
 int vmclk_snapshot(const struct vmclk *clk, struct vmclk_snapshot *snap);
 
 /**
+ * vmclk_refresh() - bring a copy of the page up to date
+ * @clk: the handle
+ * @snap: what vmclk_snapshot() or this function gave for @clk, or all zeros;
+ *	unchanged on error
+ *
+ * The same as vmclk_snapshot(), but for @snap->counter: where the page has not
+ * changed since, that is not read again. To know so, the page's magic, size,
+ * version, sequence number, marker and reference point are looked at, and on a
+ * handle that maps its page this takes a few nanoseconds.
+ *
+ * Context: one thread at a time for each @snap.
+ * Return: as vmclk_snapshot().
+ */
+int vmclk_refresh(const struct vmclk *clk, struct vmclk_snapshot *snap);
+
+/**
  * vmclk_now() - the time, its bound, and what it is worth
  * @clk: the handle
  * @stamp: where the answer goes
@@ -270,6 +323,21 @@ int vmclk_snapshot(const struct vmclk *clk, struct vmclk_snapshot *snap);
  * time; or an error of vmclk_snapshot(), with @stamp unchanged.
  */
 int vmclk_now(const struct vmclk *clk, struct vmclk_stamp *stamp);
+
+/**
+ * vmclk_now_from() - vmclk_now(), with a copy of the page that the caller keeps
+ * @clk: the handle
+ * @snap: as for vmclk_refresh(), and brought up to date as there
+ * @stamp: where the answer goes
+ *
+ * For callers who need the copy as well; vmclk_fast_now() of <vmclk-inline.h>
+ * is the faster one.
+ *
+ * Context: one thread at a time for each @snap.
+ * Return: as vmclk_now().
+ */
+int vmclk_now_from(const struct vmclk *clk, struct vmclk_snapshot *snap,
+		   struct vmclk_stamp *stamp);
 
 /**
  * vmclk_convert() - the time of a counter reading taken earlier
@@ -300,7 +368,7 @@ int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
  * vmclk_path() - the path that was opened
  * @clk: the handle
  *
- * Return: the path, valid as long as @clk.
+ * Return: the path, valid as long as @clk; empty if it was vmclk_open_fd().
  */
 const char *vmclk_path(const struct vmclk *clk);
 

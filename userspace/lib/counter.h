@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Reading the CPU's counter between two loads of the sequence count.
+ * Reading the CPU's counter between two loads of the sequence count. The
+ * instructions are in vmclk-inline.h; why they are the right ones is here.
  *
  * counter_read_ordered() is not performed before the load whose value decided
  * that we got here (the first, even sequence number) has its value:
@@ -29,92 +30,47 @@
 
 #include <linux/vmclock-page.h>
 
-#if defined(__x86_64__)
+#include "vmclk-inline.h"
 
+#if defined(__x86_64__)
 #define COUNTER_ID VMCLOCK_PAGE_COUNTER_X86_TSC
 #define COUNTER_CLOCKSOURCE "tsc"
+#elif defined(__aarch64__)
+#define COUNTER_ID VMCLOCK_PAGE_COUNTER_ARM_VCT
+#define COUNTER_CLOCKSOURCE "arch_sys_counter"
+#else
+/* No counter a page could name: every page is one with the wrong counter. */
+#define COUNTER_ID (-1)
+#define COUNTER_CLOCKSOURCE ""
+#endif
 
 static inline uint64_t counter_read_ordered(void)
 {
-	uint32_t lo, hi;
-
-	__asm__ volatile("lfence\n\trdtsc" : "=a" (lo), "=d" (hi) : : "memory");
-	return (uint64_t)hi << 32 | lo;
+	return vmclk_counter();
 }
 
 static inline const void *counter_dependent(const void *p, uint64_t counter)
 {
-	__asm__ volatile("andq $0, %0\n\taddq %1, %0"
-			 : "+&r" (counter) : "r" (p) : "cc", "memory");
-	return (const void *)counter;
+	return vmclk__after(p, counter);
 }
 
 /* The counter has been read before anything that follows. */
 static inline void counter_barrier(void)
 {
+#if defined(__x86_64__)
 	__asm__ volatile("lfence" : : : "memory");
-}
-
-static inline void counter_relax(void)
-{
-	__builtin_ia32_pause();
-}
-
 #elif defined(__aarch64__)
-
-#define COUNTER_ID VMCLOCK_PAGE_COUNTER_ARM_VCT
-#define COUNTER_CLOCKSOURCE "arch_sys_counter"
-
-static inline uint64_t counter_read_ordered(void)
-{
-	uint64_t count;
-
-	__asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r" (count) : : "memory");
-	return count;
-}
-
-static inline const void *counter_dependent(const void *p, uint64_t counter)
-{
-	__asm__ volatile("eor %0, %0, %0\n\tadd %0, %0, %1"
-			 : "+&r" (counter) : "r" (p) : "memory");
-	return (const void *)counter;
-}
-
-static inline void counter_barrier(void)
-{
 	__asm__ volatile("isb" : : : "memory");
-}
-
-static inline void counter_relax(void)
-{
-	__asm__ volatile("yield" : : : "memory");
-}
-
-#else
-
-/* No counter a page could name: every page is one with the wrong counter. */
-#define COUNTER_ID (-1)
-#define COUNTER_CLOCKSOURCE ""
-
-static inline uint64_t counter_read_ordered(void)
-{
-	return 0;
-}
-
-static inline const void *counter_dependent(const void *p, uint64_t counter)
-{
-	(void)counter;
-	return p;
-}
-
-static inline void counter_barrier(void)
-{
-}
-
-static inline void counter_relax(void)
-{
-}
-
 #endif
+}
+
+static inline void counter_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" : : : "memory");
+#endif
+}
 
 #endif /* VMCLK_COUNTER_H */

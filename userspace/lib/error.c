@@ -56,6 +56,8 @@ const char *vmclk_strerror(int err)
 		return "the page was renewed longer ago than the policy trusts";
 	case VMCLK_ELOCKED:
 		return "another writer has this page";
+	case VMCLK_EREPLACED:
+		return "another page has taken the place of this one: open the path again";
 	default:
 		return system_error(err < 0 ? -err : err);
 	}

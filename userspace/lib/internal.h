@@ -33,8 +33,9 @@ struct vmclk {
 	char path[];
 };
 
-/* vmclk_snapshot() but for one thing: on error, @snap holds nothing of use. */
-int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap);
+/* vmclk_stamp_at(), also of what is unusual; the same result where it is not. */
+int vmclk__stamp_any(const struct vmclk_snapshot *snap, uint64_t counter,
+		     struct vmclk_stamp *stamp);
 
 /*
  * The sequence number as it is now, alone: for deciding whether to look. On a
@@ -43,7 +44,7 @@ int vmclk__read(const struct vmclk *clk, struct vmclk_snapshot *snap);
 int vmclk__peek(const struct vmclk *clk, uint32_t *seq);
 
 /*
- * A copy that somebody else made in one window, as vmclk__read() would give it.
+ * A copy that somebody else made in one window, as vmclk_snapshot() would give it.
  * The counter is read now: later than the copy was made.
  */
 int vmclk__decode(const struct vmclk *clk, const struct vmclock_page *copy,
@@ -54,6 +55,13 @@ int vmclk__read_error(int errnum);
 
 /* Is the copy of a header that of a page? 0 or a negative error. */
 int vmclk__validate(const struct vmclock_page *copy);
+
+/*
+ * Is the page, which is not mapped, still the one @snap is a copy of? What is
+ * read of it is read behind any counter that was read before.
+ */
+int vmclk__file_is_unchanged(const struct vmclk *clk, const struct vmclk_snapshot *snap,
+			     bool *unchanged);
 
 /* A field that the page is too short for is zero, whatever lies there. */
 void vmclk__clear_absent(struct vmclk_snapshot *snap);

@@ -17,8 +17,7 @@
 #include <linux/magic.h>
 #include <linux/vmclock-dev.h>
 
-#include "counter.h"
-#include "internal.h"
+#include "window.h"
 
 /*
  * A file may be truncated under a mapping, and a reader of the mapping would
@@ -126,16 +125,18 @@ static int check_header(const struct vmclk *clk, const struct stat *st)
 	}
 	if (!n)
 		return -VMCLK_ENOTINIT;
-	err = vmclk__validate(&head);
+	if (n < (ssize_t)HEADER_SIZE)
+		return -VMCLK_EMALFORMED;
+	err = judge_header(&head);
 	if (err)
-		return n < VMCLOCK_PAGE_SIZE_MIN ? -VMCLK_EMALFORMED : err;
+		return err;
 	if (n < VMCLOCK_PAGE_SIZE_MIN ||
 	    (S_ISREG(st->st_mode) && st->st_size < le32toh(head.size)))
 		return -VMCLK_EMALFORMED;
 	return 0;
 }
 
-static int open_path(struct vmclk *clk)
+static int open_file(struct vmclk *clk)
 {
 	struct stat st;
 	int err;
@@ -160,19 +161,22 @@ static int open_path(struct vmclk *clk)
 	return 0;
 }
 
-static int open_named(const char *path, struct vmclk **out)
+/* A handle for @fd, which it takes, or for the error that opening gave. */
+static int open_handle(int fd, const char *path, struct vmclk **out)
 {
+	int err = fd < 0 ? -errno : 0;
 	size_t len = strlen(path) + 1;
 	struct vmclk *clk = calloc(1, sizeof(*clk) + len);
-	int err;
 
-	if (!clk)
-		return -ENOMEM;
+	if (!clk) {
+		if (fd >= 0)
+			close(fd);
+		return err ? err : -ENOMEM;
+	}
 	memcpy(clk->path, path, len);
-
-	/* O_NONBLOCK: a FIFO by that name must not hold us. */
-	clk->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	err = clk->fd < 0 ? -errno : open_path(clk);
+	clk->fd = fd;
+	if (!err)
+		err = open_file(clk);
 	if (err) {
 		vmclk_close(clk);
 		return err;
@@ -180,6 +184,17 @@ static int open_named(const char *path, struct vmclk **out)
 
 	*out = clk;
 	return 0;
+}
+
+/* O_NONBLOCK: a FIFO by that name must not hold us. */
+static int open_named(const char *path, struct vmclk **out)
+{
+	return open_handle(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path, out);
+}
+
+int vmclk_open_fd(int fd, struct vmclk **clk)
+{
+	return open_handle(fcntl(fd, F_DUPFD_CLOEXEC, 0), "", clk);
 }
 
 int vmclk_open(const char *path, struct vmclk **clk)
@@ -204,6 +219,46 @@ void vmclk_close(struct vmclk *clk)
 	if (clk->fd >= 0)
 		close(clk->fd);
 	free(clk);
+}
+
+/* Another file, or another device, by the name of this one? */
+static int check_name(const struct vmclk *clk, const struct stat *mine)
+{
+	struct stat named;
+
+	if (stat(clk->path, &named))
+		return errno == ENOENT || errno == ENOTDIR ? -VMCLK_EREPLACED : -errno;
+	if (mine->st_dev != named.st_dev || mine->st_ino != named.st_ino ||
+	    mine->st_rdev != named.st_rdev)
+		return -VMCLK_EREPLACED;
+	return 0;
+}
+
+/* By its mapping where there is one: reading a device may take news from poll(2). */
+static int check_page(const struct vmclk *clk, const struct stat *st)
+{
+	struct vmclock_page head;
+
+	if (!clk->page)
+		return check_header(clk, st);
+	head.magic = LOAD(clk->page->magic);
+	head.version = LOAD(clk->page->version);
+	head.size = LOAD(clk->page->size);
+	return judge_header(&head);
+}
+
+int vmclk_revalidate(const struct vmclk *clk)
+{
+	int saved = errno, err;
+	struct stat st;
+
+	err = fstat(clk->fd, &st) ? -errno : 0;
+	if (!err && *clk->path)
+		err = check_name(clk, &st);
+	if (!err)
+		err = check_page(clk, &st);
+	errno = saved;
+	return err;
 }
 
 const char *vmclk_path(const struct vmclk *clk)

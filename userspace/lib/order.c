@@ -111,7 +111,7 @@ int vmclk_still_valid(const struct vmclk *clk, const struct vmclk_stamp *stamp)
 {
 	struct vmclk_snapshot snap;
 	struct vmclk_stamp now;
-	int err = vmclk__read(clk, &snap);
+	int err = vmclk_snapshot(clk, &snap);
 
 	if (err)
 		return err;

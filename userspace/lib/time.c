@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * From a copied page to a time with a bound.
+ * From a copied page to a time with a bound, in any case there is; stamp.h does
+ * the usual one.
  *
  * A time comes out only when everything that makes it true is there: a counter
  * this machine has and trusts, a status that vouches for the line, a valid
@@ -10,10 +11,8 @@
 #include <string.h>
 
 #include "internal.h"
+#include "stamp.h"
 #include "vmclock_math.h"
-
-#define BOUND_FLAGS (VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
-		     VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID)
 
 static bool status_is_trusted(uint8_t status)
 {
@@ -64,29 +63,6 @@ static struct vmclock_line line_of(const struct vmclk_snapshot *snap)
 	};
 }
 
-/*
- * @point is rounded down to ns, so the line runs less than 1 ns above it: the
- * upper edge gets that nanosecond.
- * Member by member: copying whole structures just stored in parts would wait
- * until the parts have reached the cache.
- */
-static void spread(struct vmclk_stamp *stamp, struct vmclk_time point,
-		   uint64_t maxerror_ns)
-{
-	int64_t sec = (int64_t)(maxerror_ns / VMCLOCK_NSEC_PER_SEC);
-	int32_t nsec = maxerror_ns % VMCLOCK_NSEC_PER_SEC;
-	const int32_t second = VMCLOCK_NSEC_PER_SEC;
-	int32_t early = (int32_t)point.nsec - nsec;
-	int32_t late = (int32_t)point.nsec + nsec + 1 - second;
-
-	stamp->point.sec = point.sec;
-	stamp->point.nsec = point.nsec;
-	stamp->earliest.sec = point.sec - sec - (early < 0);
-	stamp->earliest.nsec = early < 0 ? early + second : early;
-	stamp->latest.sec = point.sec + sec + (late >= 0);
-	stamp->latest.nsec = late < 0 ? late + second : late;
-}
-
 static void spread_nothing(struct vmclk_stamp *stamp)
 {
 	stamp->point = stamp->earliest = stamp->latest = (struct vmclk_time){ 0 };
@@ -108,18 +84,18 @@ static enum vmclk_reason compute(const struct vmclk_snapshot *snap,
 	if (maxerror_ns == UINT64_MAX)
 		return VMCLK_OUT_OF_RANGE;
 
-	spread(stamp, (struct vmclk_time){ (int64_t)t.sec, vmclock_math_nsec(t.frac) },
-	       maxerror_ns);
-	if (__builtin_expect(snap->time_type == VMCLOCK_PAGE_TIME_UTC, 0) &&
-	    !vmclk__line_to_utc(stamp)) {
+	vmclk__spread(stamp, (int64_t)t.sec, vmclock_math_nsec(t.frac),
+		      (int64_t)(maxerror_ns / VMCLOCK_NSEC_PER_SEC),
+		      (uint32_t)(maxerror_ns % VMCLOCK_NSEC_PER_SEC));
+	if (snap->time_type == VMCLOCK_PAGE_TIME_UTC && !vmclk__line_to_utc(stamp)) {
 		spread_nothing(stamp);
 		return VMCLK_LEAP_SECOND;
 	}
 	return VMCLK_OK;
 }
 
-static int stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
-		    struct vmclk_stamp *stamp)
+int vmclk__stamp_any(const struct vmclk_snapshot *snap, uint64_t counter,
+		     struct vmclk_stamp *stamp)
 {
 	memset(stamp, 0, sizeof(*stamp));
 	stamp->counter = counter;
@@ -154,22 +130,5 @@ static int stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 int vmclk_stamp_at(const struct vmclk_snapshot *snap, uint64_t counter,
 		   struct vmclk_stamp *stamp)
 {
-	return stamp_at(snap, counter, stamp);
-}
-
-int vmclk_now(const struct vmclk *clk, struct vmclk_stamp *stamp)
-{
-	struct vmclk_snapshot snap;
-	int err = vmclk__read(clk, &snap);
-
-	return err ? err : stamp_at(&snap, snap.counter, stamp);
-}
-
-int vmclk_convert(const struct vmclk *clk, uint64_t counter,
-		  struct vmclk_stamp *stamp)
-{
-	struct vmclk_snapshot snap;
-	int err = vmclk__read(clk, &snap);
-
-	return err ? err : stamp_at(&snap, counter, stamp);
+	return stamp_simple(snap, counter, stamp) ? 0 : vmclk__stamp_any(snap, counter, stamp);
 }

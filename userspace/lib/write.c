@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * The writer's half of the sequence protocol; read.c has the other half and
+ * The writer's half of the sequence protocol; window.h has the other half and
  * the picture of both.
  */
 #include <endian.h>
@@ -37,7 +37,7 @@ int vmclk_writer_format(void *memory, size_t room)
 	page->time_type = VMCLOCK_PAGE_TIME_TAI;
 	page->clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
 
-	/* Pairs with the acquire fence after R1 in read.c. */
+	/* Pairs with the acquire fence after R1 in window.h. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	STORE(page->magic, htole32(VMCLOCK_PAGE_MAGIC));
 	return 0;
@@ -124,13 +124,13 @@ void vmclk_writer_begin(struct vmclk_writer *writer)
 	/* An odd number that a dead writer left stays as it is. */
 	writer->seq |= 1;
 	STORE(writer->page->seq_count, htole32(writer->seq));
-	odd_is_visible();	/* W1, with the fence before R3 in read.c */
+	odd_is_visible();	/* W1, with the fence before R3 in window.h */
 }
 
 static void end_update(struct vmclk_writer *writer)
 {
 	writer->seq++;
-	__atomic_thread_fence(__ATOMIC_RELEASE);	/* W3, with R1 in read.c */
+	__atomic_thread_fence(__ATOMIC_RELEASE);	/* W3, with R1 in window.h */
 	STORE(writer->page->seq_count, htole32(writer->seq));
 }
 

@@ -65,6 +65,7 @@ cat > "$dir/expected" <<'END'
 ./usr/bin/vmclockctl
 ./usr/include/linux/vmclock-dev.h
 ./usr/include/linux/vmclock-page.h
+./usr/include/vmclk-inline.h
 ./usr/include/vmclk-stamp.h
 ./usr/include/vmclk-uring.h
 ./usr/include/vmclk-watch.h

@@ -9,9 +9,9 @@
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# A declaration in a header is a name in front of a parenthesis, outside comments.
-# What is inline is not exported.
-find include -name '*.h' ! -name vmclk-uring.h -exec sed -e '/^\/\*/,/\*\//d' {} + |
+# A declaration in a header is a name in front of a parenthesis, outside comments,
+# on a line that is neither in a body nor of an inline function.
+sed -e '/^\/\*/,/\*\//d' -e '/^[[:space:]#]/d' -e '/^static/d' include/*.h |
 	grep -o 'vmclk_[a-z_]*(' | tr -d '(' | sort -u > "$dir/header"
 sed -n 's/^\t\(vmclk_[a-z_]*\);$/\1/p' lib/libvmclk.map | sort > "$dir/map"
 nm -D --defined-only "$BUILD/libvmclk.so.0" | sed -n 's/.* [A-Z] //p' |

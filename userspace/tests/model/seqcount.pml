@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The sequence protocol of lib/read.c and lib/write.c, for spin: every order
+ * The sequence protocol of lib/window.h and lib/write.c, for spin: every order
  * in which one reader, one writer, its death and its successor can meet.
  *
  * What spin interleaves is one memory that everybody sees alike. The machine
@@ -169,7 +169,7 @@ attach:
 		may_die();
 		seq++;			/* write.c: writer->seq++; */
 		W3;			/* write.c: __atomic_thread_fence(__ATOMIC_RELEASE); */
-		store(SEQ, seq);	/* write.c: STORE(p->seq_count, htole32(writer->seq)); */
+		store(SEQ, seq);	/* write.c: STORE(writer->page->seq_count, htole32(writer->seq)); */
 		if
 		:: found_odd -> repaired = read; found_odd = false
 		:: else
@@ -187,7 +187,7 @@ attach:
 #ifdef NO_R1
 #define R1		true
 #else
-#define R1		has_s0	/* read.c: __atomic_thread_fence(__ATOMIC_ACQUIRE); */
+#define R1		has_s0	/* window.h: __atomic_thread_fence(__ATOMIC_ACQUIRE); */
 #endif
 
 #ifdef NO_COUNTER_ORDERED
@@ -199,7 +199,7 @@ attach:
 #ifdef NO_R3
 #define R3		true
 #else
-#define R3		(has_a && has_b)	/* read.c: __atomic_thread_fence(__ATOMIC_ACQUIRE); */
+#define R3		(has_a && has_b)	/* window.h: __atomic_thread_fence(__ATOMIC_ACQUIRE); */
 #endif
 
 #ifdef NO_COUNTER_DEPENDENT
@@ -215,21 +215,21 @@ active proctype reader()
 
 	do
 	:: atomic { !has_s0 ->
-		s0 = page[SEQ]; has_s0 = true }	/* read.c: seq = load_seq(page); */
+		s0 = page[SEQ]; has_s0 = true }	/* window.h: seq = load_seq(page); */
 	:: atomic { !has_a && R1 ->
-		a = page[A]; has_a = true }	/* decode.h: page->counter_value) */
+		a = page[A]; has_a = true }	/* window.h: w->words[i] = LOAD(words[i]); */
 	:: atomic { !has_b && R1 ->
-		b = page[B]; has_b = true }	/* decode.h: page->time_sec) */
+		b = page[B]; has_b = true }	/* decode.h: LOAD(page->time_sec) */
 	:: atomic { !has_c && ORDERED ->
-		c = counter; has_c = true }	/* read.c: c = counter_read_ordered(); */
+		c = counter; has_c = true }	/* window.h: c = counter_read_ordered(); */
 	:: atomic { has_s0 && !has_s1 && R3 && DEPENDENT ->
-		s1 = page[SEQ]; has_s1 = true }	/* read.c: load_seq(counter_dependent(page, c)) != seq */
+		s1 = page[SEQ]; has_s1 = true }	/* window.h: load_seq(counter_dependent(page, c)) != seq */
 	:: has_s1 && has_a && has_b && has_c -> break
 	od;
 
 	if
-	:: s0 & 1		/* read.c: if (seq & 1) */
-	:: !(s0 & 1) && s1 != s0	/* read.c: continue; */
+	:: s0 & 1		/* window.h: seq & 1 */
+	:: !(s0 & 1) && s1 != s0	/* window.h: continue; */
 	:: else ->
 #if defined(SHOW_REPAIRED)
 		assert(!repaired || a != repaired)	/* fails: such copies pass */
