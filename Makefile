@@ -151,6 +151,16 @@ do-check-vm-feed: guest-tests
 do-run: machine
 	@$(call vm_run,run) --seconds $(SECONDS)
 
+# Not part of check: numbers of a machine are no verdict.
+bench:
+	$(Q)$(MAKE) -C userspace bench
+
+bench-vm: setup
+	@$(MAKE) do-$@
+
+do-bench-vm: guest-tests
+	@$(call vm_run,bench) --results $(BUILD)/bench --hostd-options='$(FEED_OPTIONS)'
+
 help:
 	@echo "make             modules and userspace"
 	@echo "make modules     vmclock.ko for the kernel of KDIR (the running one's)"
@@ -163,10 +173,14 @@ help:
 	@echo "make check       all tests; the last line counts them. Parts of it:"
 	@echo "                 check-static check-unit check-vm-stock check-vm-unstable check-vm-feed"
 	@echo
+	@echo "make bench       what a reading costs, on this machine; nothing is installed"
+	@echo "make bench-vm    the ioctls, in a VM"
+	@echo
 	@echo "CC, CFLAGS and LDFLAGS are honoured; V=1 shows the commands."
 
 # One after the other: a check must not compete with the next.
 .NOTPARALLEL:
 .PHONY: all modules userspace install clean setup run check help guest-module machine \
+	bench bench-vm do-bench-vm \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
 	do-check-static do-check-unit do-check-vm-stock do-check-vm-feed

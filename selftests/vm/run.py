@@ -6,6 +6,7 @@
   run.py unstable  the same, with a TSC that the kernel does not trust
   run.py feed    the host writer puts real time into the device's page
   run.py run     the same, for people to watch; see --seconds
+  run.py bench   the same, for what an ioctl costs
 
 All but run print TAP and store that of the guest's programs; what the
 guest runs is in MODE.list:
@@ -343,7 +344,7 @@ class Run:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=("stock", "unstable", "feed", "run"))
+    parser.add_argument("mode", choices=("stock", "unstable", "feed", "run", "bench"))
     parser.add_argument("--build", required=True, help="the build directory")
     parser.add_argument("--kernel", required=True, help="the guest's kernel image")
     parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")

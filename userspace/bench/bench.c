@@ -16,7 +16,7 @@
 #include <time.h>
 
 #include "../tests/pages.h"
-#include "vmclk.h"
+#include "vmclk-inline.h"
 #include "vmclk-writer.h"
 
 #define CALLS		2000
@@ -30,6 +30,8 @@ static struct test_page shared;
 static struct vmclk_writer *writer;
 static struct vmclk_snapshot fields;
 static struct vmclk *clk;
+static struct vmclk_snapshot kept;
+static struct vmclk_fast fast;
 static double ns_per_tick;
 static atomic_bool stop;
 
@@ -81,11 +83,33 @@ static void op_snapshot(void)
 	keep(&snap);
 }
 
+static void op_refresh(void)
+{
+	vmclk_refresh(clk, &kept);
+	keep(&kept);
+}
+
 static void op_now(void)
 {
 	struct vmclk_stamp stamp;
 
 	vmclk_now(clk, &stamp);
+	keep(&stamp);
+}
+
+static void op_now_from(void)
+{
+	struct vmclk_stamp stamp;
+
+	vmclk_now_from(clk, &kept, &stamp);
+	keep(&stamp);
+}
+
+static void op_fast_now(void)
+{
+	struct vmclk_stamp stamp;
+
+	vmclk_fast_now(&fast, &stamp);
 	keep(&stamp);
 }
 
@@ -115,7 +139,10 @@ static struct op ops[] = {
 	{ .name = "ordered counter read", .run = op_counter },
 	{ .name = "clock_gettime(REALTIME)", .run = op_gettime },
 	{ .name = "vmclk_snapshot", .run = op_snapshot },
+	{ .name = "vmclk_refresh, unchanged", .run = op_refresh },
 	{ .name = "vmclk_now", .run = op_now },
+	{ .name = "vmclk_now_from, a copy", .run = op_now_from },
+	{ .name = "vmclk_fast_now, inline", .run = op_fast_now },
 	{ .name = "vmclk_convert", .run = op_convert },
 	{ .name = "page write", .run = op_write },
 };
@@ -194,11 +221,47 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
-static void *write_on(void *cpu)
+/*
+ * Back to back, each update with a reading of the clock that it publishes and,
+ * while the page is open, its own reading of the counter.
+ */
+static void publish_reading(struct vmclk_snapshot *line)
 {
-	pin_to(*(unsigned int *)cpu);
-	while (!atomic_load_explicit(&stop, memory_order_relaxed))
-		op_write();
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	vmclk_writer_begin(writer);
+	line->counter_value = counter_read_ordered();
+	line->time_sec = ts.tv_sec;
+	line->time_frac_sec = ts.tv_nsec * 18446744073ULL;
+	vmclk_writer_commit(writer, line);
+}
+
+enum writing { NO_WRITER, BACK_TO_BACK, NO_PAUSE, WRITINGS };
+
+static const char *const writing_names[] = {
+	[NO_WRITER] = "no writer", [BACK_TO_BACK] = "writer back to back",
+	[NO_PAUSE] = "writer without pause",
+};
+
+struct writing_thread {
+	enum writing how;
+	unsigned int cpu;
+	pthread_t thread;
+};
+
+static void *write_on(void *arg)
+{
+	struct writing_thread *me = arg;
+	struct vmclk_snapshot line = fields;
+
+	pin_to(me->cpu);
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		if (me->how == BACK_TO_BACK)
+			publish_reading(&line);
+		else
+			op_write();
+	}
 	return NULL;
 }
 
@@ -208,25 +271,35 @@ static void start_thread(pthread_t *thread, void *(*body)(void *), void *arg)
 		die("no thread to be had");
 }
 
+static void start_writing(struct writing_thread *w, enum writing how, unsigned int cpu)
+{
+	*w = (struct writing_thread){ .how = how, .cpu = cpu };
+	atomic_store(&stop, false);
+	if (how != NO_WRITER)
+		start_thread(&w->thread, write_on, w);
+}
+
+static void stop_writing(struct writing_thread *w)
+{
+	atomic_store(&stop, true);
+	if (w->how != NO_WRITER)
+		pthread_join(w->thread, NULL);
+}
+
 /* Nanoseconds between two reads of all @n readers together. */
-static double slice(unsigned int n, bool with_writer)
+static double slice(unsigned int n, enum writing how)
 {
 	struct reader readers[2] = { { .cpu = 0 }, { .cpu = 1 } };
 	const struct timespec nap = { .tv_nsec = SLICE_NS };
-	unsigned int writer_cpu = n;
-	pthread_t writing;
 	uint64_t reads = 0, t = clock_ns(CLOCK_MONOTONIC);
+	struct writing_thread w;
 
-	atomic_store(&stop, false);
-	if (with_writer)
-		start_thread(&writing, write_on, &writer_cpu);
+	start_writing(&w, how, n);
 	for (unsigned int i = 0; i < n; i++)
 		start_thread(&readers[i].thread, read_on, &readers[i]);
 	nanosleep(&nap, NULL);
 	t = clock_ns(CLOCK_MONOTONIC) - t;
-	atomic_store(&stop, true);
-	if (with_writer)
-		pthread_join(writing, NULL);
+	stop_writing(&w);
 	for (unsigned int i = 0; i < n; i++) {
 		pthread_join(readers[i].thread, NULL);
 		reads += readers[i].reads;
@@ -234,26 +307,31 @@ static double slice(unsigned int n, bool with_writer)
 	return (double)t / (reads ? reads : 1);
 }
 
-static void bench_threads(void)
+static void print_threads(unsigned int n, enum writing how, double *ns)
 {
 	double base = ops[COUNTER_OP].ns[0], median = ops[COUNTER_OP].ns[REPETITIONS / 2];
-	double ns[4][SLICES];
+	bool shares = n + (how != NO_WRITER) > sysconf(_SC_NPROCESSORS_ONLN);
+
+	qsort(ns, SLICES, sizeof(double), compare_doubles);
+	printf("%u, %-23s %8.1f %8.2f %8.1f %8.2f%s\n", n, writing_names[how], ns[0],
+	       ns[0] / base, ns[SLICES / 2], ns[SLICES / 2] / median,
+	       shares ? "  (more threads than CPUs)" : "");
+}
+
+static void bench_threads(void)
+{
+	double ns[WRITINGS][2][SLICES];
 
 	for (unsigned int s = 0; s < SLICES; s++)
-		for (unsigned int kind = 0; kind < 4; kind++)
-			ns[kind][s] = slice(1 + (kind & 1), kind & 2);
+		for (unsigned int how = 0; how < WRITINGS; how++)
+			for (unsigned int n = 1; n <= 2; n++)
+				ns[how][n - 1][s] = slice(n, how);
 
-	printf("\n%-26s %8s %8s %8s %8s\n", "ns a read, all threads", "min", "ratio", "median",
-	       "ratio");
-	for (unsigned int kind = 0; kind < 4; kind++) {
-		bool shares = 1 + (kind & 1) + !!(kind & 2) > sysconf(_SC_NPROCESSORS_ONLN);
-
-		qsort(ns[kind], SLICES, sizeof(double), compare_doubles);
-		printf("%u reader%s%-17s %8.1f %8.2f %8.1f %8.2f%s\n", 1 + (kind & 1),
-		       kind & 1 ? "s" : " ", kind & 2 ? ", writer flat out" : "", ns[kind][0],
-		       ns[kind][0] / base, ns[kind][SLICES / 2], ns[kind][SLICES / 2] / median,
-		       shares ? "  (more threads than CPUs)" : "");
-	}
+	printf("\n%-26s %8s %8s %8s %8s\n", "readers, ns a vmclk_now", "min", "ratio",
+	       "median", "ratio");
+	for (unsigned int how = 0; how < WRITINGS; how++)
+		for (unsigned int n = 1; n <= 2; n++)
+			print_threads(n, how, ns[how][n - 1]);
 }
 
 static int compare_ticks(const void *a, const void *b)
@@ -264,30 +342,26 @@ static int compare_ticks(const void *a, const void *b)
 }
 
 /* Each sample has the cost of one ordered counter read in it. */
-static void bench_latency(bool with_writer)
+static void bench_latency(enum writing how)
 {
 	static const double percents[] = { 50, 90, 99, 99.9, 99.99 };
 	static uint64_t ticks[SAMPLES];
 	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + SAMPLING_NS;
-	unsigned int n, writer_cpu = 1;
+	struct writing_thread w;
 	struct vmclk_stamp stamp;
-	pthread_t writing;
+	unsigned int n;
 
-	atomic_store(&stop, false);
-	if (with_writer)
-		start_thread(&writing, write_on, &writer_cpu);
+	start_writing(&w, how, 1);
 	for (n = 0; n < SAMPLES && (n % 64 || clock_ns(CLOCK_MONOTONIC) < deadline); n++) {
 		uint64_t t = counter_read_ordered();
 
 		vmclk_now(clk, &stamp);
 		ticks[n] = counter_read_ordered() - t;
 	}
-	atomic_store(&stop, true);
-	if (with_writer)
-		pthread_join(writing, NULL);
+	stop_writing(&w);
 
 	qsort(ticks, n, sizeof(ticks[0]), compare_ticks);
-	printf("%-26s", with_writer ? "writer flat out" : "no writer");
+	printf("%-26s", writing_names[how]);
 	for (unsigned int i = 0; i < sizeof(percents) / sizeof(percents[0]); i++)
 		printf(" %8.1f", ticks[(size_t)(n / 100. * percents[i])] * ns_per_tick);
 	printf(" %8u\n", n);
@@ -333,6 +407,7 @@ static void make_page(void)
 	if (vmclk_writer_attach(shared.page, PAGE_BYTES, &writer) ||
 	    vmclk_writer_found(writer, &fields) || vmclk_open(shared.path, &clk))
 		die("cannot open the page");
+	vmclk_fast_init(&fast, clk);
 	if (vmclk_now(clk, &stamp))
 		die(vmclk_reason_str(stamp.reason));
 }
@@ -347,8 +422,8 @@ int main(void)
 	bench_threads();
 	printf("\n%-26s %8s %8s %8s %8s %8s %8s\n", "vmclk_now and a counter, ns", "p50", "p90", "p99",
 	       "p99.9", "p99.99", "samples");
-	bench_latency(false);
-	bench_latency(true);
+	for (unsigned int how = 0; how < WRITINGS; how++)
+		bench_latency(how);
 	vmclk_close(clk);
 	vmclk_writer_close(writer);
 	page_drop(&shared);
