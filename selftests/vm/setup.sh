@@ -36,6 +36,7 @@ sparse: checks byte order and address spaces in the driver
 shellcheck: checks the shell scripts
 mandoc: checks the manual pages
 spin: searches the model of the sequence protocol
+sqlite3: a database client that takes its time from a page
 cpio: packs the guest's initramfs
 xz-utils: unpacks the kernel's source
 acpica-tools: compiles the ACPI table of the guest's test devices

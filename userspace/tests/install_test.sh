@@ -71,6 +71,7 @@ cat > "$dir/expected" <<'END'
 ./usr/include/vmclk-watch.h
 ./usr/include/vmclk-writer.h
 ./usr/include/vmclk.h
+./usr/lib/lab/libvmclk-preload.so
 ./usr/lib/lab/libvmclk.a
 ./usr/lib/lab/libvmclk.so
 ./usr/lib/lab/libvmclk.so.0
@@ -78,6 +79,7 @@ cat > "$dir/expected" <<'END'
 ./usr/sbin/vmclock-hostd
 ./usr/share/man/man1/vmclockctl.1
 ./usr/share/man/man4/vmclock.4
+./usr/share/man/man7/libvmclk-preload.7
 ./usr/share/man/man7/libvmclk.7
 ./usr/share/man/man8/vmclock-hostd.8
 END

@@ -22,7 +22,8 @@
  * @updates: --updates (watch)
  * @interval_ns: --interval (watch)
  * @count: --count (watch); 0 means no end
- * @path: the page, or NULL for the default
+ * @path: the page, or NULL for the default; --page (exec)
+ * @command: the program and its arguments (exec)
  */
 struct options {
 	bool json;
@@ -30,12 +31,14 @@ struct options {
 	uint64_t interval_ns;
 	uint64_t count;
 	const char *path;
+	char **command;
 };
 
 int cmd_show(const struct options *opt);
 int cmd_now(const struct options *opt);
 int cmd_watch(const struct options *opt);
 int cmd_check(const struct options *opt);
+int cmd_exec(const struct options *opt);
 
 /* Print "vmclockctl: object: reason" to stderr. */
 void complain(const char *object, const char *fmt, ...)

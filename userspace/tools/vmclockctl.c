@@ -17,6 +17,7 @@ static const char help[] =
 "       vmclockctl now   [--json] [PATH]\n"
 "       vmclockctl watch [--json] [--interval=SEC] [--count=N] [--updates] [PATH]\n"
 "       vmclockctl check [--json] [PATH]\n"
+"       vmclockctl exec  [--page=PATH] [--] PROGRAM [ARGUMENT...]\n"
 "\n"
 "Look at a VMClock page: a clock that a hypervisor shares with its guest.\n"
 "PATH is a device or a file with a page in it; without it /dev/vmclock, or the\n"
@@ -26,6 +27,7 @@ static const char help[] =
 "  now    the time: a point, and the interval the true time lies in\n"
 "  watch  the same, a line a second; says what changed since the line before\n"
 "  check  can this page be trusted? If not, every reason on a line of its own\n"
+"  exec   run a program that takes its time from the page while that is trusted\n"
 "\n"
 "  --json          one JSON object a line. 64-bit values are strings of decimal\n"
 "                  digits, because many readers of JSON lose digits above 2^53\n"
@@ -36,7 +38,8 @@ static const char help[] =
 "  --help, --version\n"
 "\n"
 "Exit status: 0 all is well; 1 the clock can't be used; 2 wrong usage, or an\n"
-"error of the system.\n";
+"error of the system. exec: that of the program; 127 if there is none by that\n"
+"name, 126 if it can't be run.\n";
 
 static const struct verb {
 	const char *name;
@@ -46,6 +49,7 @@ static const struct verb {
 	{ "now", cmd_now },
 	{ "watch", cmd_watch },
 	{ "check", cmd_check },
+	{ "exec", cmd_exec },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -80,6 +84,26 @@ static bool parse_count(const char *text, uint64_t *count)
 	errno = 0;
 	*count = strtoull(text, &end, 10);
 	return *text >= '0' && *text <= '9' && !*end && !errno && *count;
+}
+
+static int parse_exec(int argc, char **argv, struct options *opt)
+{
+	static const struct option longs[] = {
+		{ "page", required_argument, NULL, 'p' },
+		{ 0 }
+	};
+	int c;
+
+	/* What follows the program's name is not ours. */
+	while ((c = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
+		if (c == '?')
+			return EXIT_SYSTEM;	/* getopt has said why */
+		opt->path = optarg;
+	}
+	if (optind == argc)
+		return usage("exec", "say which program");
+	opt->command = argv + optind;
+	return EXIT_OK;
 }
 
 static int parse(int argc, char **argv, bool watching, struct options *opt)
@@ -145,6 +169,7 @@ int main(int argc, char **argv)
 		return usage(argv[1], "no such verb");
 
 	argv[1] = name;		/* getopt's messages start with it */
-	err = parse(argc - 1, argv + 1, verb->run == cmd_watch, &opt);
+	err = verb->run == cmd_exec ? parse_exec(argc - 1, argv + 1, &opt) :
+	      parse(argc - 1, argv + 1, verb->run == cmd_watch, &opt);
 	return err ? err : flush(verb->run(&opt));
 }
