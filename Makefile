@@ -64,7 +64,7 @@ clean:
 # What follows needs Debian packages and more: set up first, then start again
 # with what the set-up has written.
 setup:
-	@selftests/vm/setup.sh $(BUILD)
+	@selftests/vm/setup.sh $(BUILD) $(SETUP_FOR)
 
 run: setup
 	@$(MAKE) do-$@
@@ -85,6 +85,11 @@ check:
 	done
 	@$(sum) --require $(static_checks) $(unit_tests) vm-stock vm-unstable vm-feed >$(BUILD)/summary; \
 		status=$$?; cat $(BUILD)/summary; exit $$status
+
+# Hours of what check does in a minute.
+soak: SETUP_FOR := soak
+soak: setup
+	@$(MAKE) -C userspace $(JOBS) soak
 
 static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc man \
 	ioctl-magic tap_test
@@ -170,6 +175,7 @@ help:
 	@echo
 	@echo "On Debian 12, as root or with sudo; these install the packages they need:"
 	@echo "make run         a VM that reads the host's clock, live; SECONDS=20"
+	@echo "make soak        hours more of the tests that try things at random"
 	@echo "make check       all tests; the last line counts them. Parts of it:"
 	@echo "                 check-static check-unit check-vm-stock check-vm-unstable check-vm-feed"
 	@echo
@@ -180,7 +186,7 @@ help:
 
 # One after the other: a check must not compete with the next.
 .NOTPARALLEL:
-.PHONY: all modules userspace install clean setup run check help guest-module machine \
+.PHONY: all modules userspace install clean setup run check soak help guest-module machine \
 	bench bench-vm do-bench-vm \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
 	do-check-static do-check-unit do-check-vm-stock do-check-vm-feed

@@ -5,7 +5,7 @@
 # packages, fetches the guest's kernel and a few files of its source into a
 # cache, and tells make where everything is.
 #
-#	setup.sh BUILD		writes BUILD/setup.mk
+#	setup.sh BUILD [soak]	writes BUILD/setup.mk
 #
 # The cache is VMCLOCK_CACHE, by default ~/.cache/vmclock. What is there is
 # neither fetched nor unpacked again.
@@ -43,6 +43,13 @@ acpica-tools: compiles the ACPI table of the guest's test devices
 liburing-dev: io_uring, for the programs that wait by it
 tzdata: its list of leap seconds tells TAI from UTC
 $headers: the guest kernel's headers, to build the module against"
+
+# Only `make soak` needs these: they are large.
+if [ "${2-}" = soak ]; then
+	packages="$packages
+clang: its libFuzzer looks for inputs that chance does not find
+libclang-rt-14-dev: libFuzzer"
+fi
 
 say() {
 	echo "setup: $*"
