@@ -13,8 +13,8 @@
  * its size. A caller with an older, shorter structure gets as much as it has
  * room for. A caller with a newer, longer one must leave what the kernel does
  * not know zero (E2BIG otherwise) and gets zero there. Everything the caller
- * passes must be zero except @size (EINVAL otherwise), so that a later version
- * can give it a meaning.
+ * passes must be zero except @size and the fields marked "in" (EINVAL
+ * otherwise), so that a later version can give it a meaning.
  *
  * Errors common to all: ENOTTY unknown command, EFAULT bad pointer, EINVAL
  * @size too small, a flag or reserved field not zero, E2BIG @size above 4096
@@ -35,6 +35,9 @@
 
 #define VMCLOCK_IOC_INFO	_IO(VMCLOCK_IOC_MAGIC, 0x00)
 #define VMCLOCK_IOC_SNAPSHOT	_IO(VMCLOCK_IOC_MAGIC, 0x01)
+#define VMCLOCK_IOC_EVENTS	_IO(VMCLOCK_IOC_MAGIC, 0x02)
+#define VMCLOCK_IOC_EVENTFD	_IO(VMCLOCK_IOC_MAGIC, 0x03)
+#define VMCLOCK_IOC_WAIT	_IO(VMCLOCK_IOC_MAGIC, 0x04)
 
 /* Smallest @size: the two words every structure starts with. */
 #define VMCLOCK_ARG_SIZE_MIN	8
@@ -42,10 +45,16 @@
 /* struct vmclock_info, @features. */
 #define VMCLOCK_F_MMAP		(1ULL << 0)	/* mmap works, see @map_size */
 #define VMCLOCK_F_SNAPSHOT	(1ULL << 1)	/* VMCLOCK_IOC_SNAPSHOT */
+#define VMCLOCK_F_EVENTS	(1ULL << 2)	/* poll, VMCLOCK_IOC_EVENTS, _EVENTFD, _WAIT */
 
 /* struct vmclock_info, @bus: what described the page to the kernel. */
 #define VMCLOCK_BUS_ACPI	1	/* _HID AMZNC10C or _CID VMCLOCK */
 #define VMCLOCK_BUS_OF		2	/* device tree, "amazon,vmclock" */
+
+/* struct vmclock_info, @events_from: how the kernel learns of updates. */
+#define VMCLOCK_EVENTS_NONE	0	/* not at all: poll says POLLHUP */
+#define VMCLOCK_EVENTS_NOTIFIED	1	/* the hypervisor notifies, the page says */
+#define VMCLOCK_EVENTS_WATCHED	2	/* it looks, every @watch_us */
 
 /**
  * struct vmclock_info - argument of VMCLOCK_IOC_INFO
@@ -65,7 +74,9 @@
  *	says now; else 0: then no time may be computed from the page, by
  *	nobody. It can turn from 1 to 0 later, never back.
  * @bus: VMCLOCK_BUS_*
- * @reserved: zero
+ * @events_from: VMCLOCK_EVENTS_*, now
+ * @watch_us: with VMCLOCK_EVENTS_WATCHED, microseconds from one look to the
+ *	next while somebody waits, rounded up to the kernel's ticks; else 0
  * @name: the kernel's name of the device that was bound, "AMZNC10C:00" for
  *	example; NUL-terminated, cut if longer
  *
@@ -82,7 +93,8 @@ struct vmclock_info {
 	__u8 counter_id;
 	__u8 counter_usable;
 	__u8 bus;
-	__u8 reserved[5];
+	__u8 events_from;
+	__u32 watch_us;
 	char name[32];
 };
 
@@ -148,6 +160,110 @@ struct vmclock_snapshot {
 	struct vmclock_system_time before;
 	struct vmclock_system_time after;
 	struct vmclock_page page;
+};
+
+/*
+ * Events. An open file can be told of them in four ways: VMCLOCK_IOC_WAIT,
+ * poll(), an eventfd, and SIGIO (O_ASYNC). Events that came before they could
+ * be told are told together, as one of each kind.
+ *
+ * A file has seen what had happened when it was opened, when it last read()
+ * the page, or when VMCLOCK_IOC_WAIT last succeeded. What came later is new. But
+ * a freshly opened file takes the page as an update, unless its seq_count is 0.
+ *
+ * poll() gives POLLIN while an event of the file's mask is new, POLLPRI while
+ * VMCLOCK_EVENT_DISRUPTED or _GENERATION is, whatever the mask; POLLHUP if
+ * there is VMCLOCK_EVENTS_NONE; and POLLHUP | POLLERR when the device is gone.
+ *
+ * A file's waiters share what the file has seen: an event is told to one of
+ * them. Who needs to see all of them opens a file of its own.
+ *
+ * An odd seq_count is no event. Nor is a change without a new seq_count.
+ */
+/* The page has another seq_count than the file has seen. */
+#define VMCLOCK_EVENT_UPDATE		(1U << 0)
+/*
+ * After VMCLOCK_EVENT_DISRUPTED or _GENERATION: an update that came later than
+ * theirs, and the status vouches for the line again. The line that came with
+ * the disruption itself can be the old one.
+ */
+#define VMCLOCK_EVENT_RECALIBRATED	(1U << 1)
+#define VMCLOCK_EVENT_DISRUPTED		(1U << 2)	/* disruption_marker changed */
+#define VMCLOCK_EVENT_GENERATION	(1U << 3)	/* vm_generation_counter did */
+#define VMCLOCK_EVENT_STATUS		(1U << 4)	/* clock_status did */
+#define VMCLOCK_EVENT_LEAP		(1U << 5)	/* leap_indicator or TAI offset did */
+/* VMCLOCK_PAGE_FLAG_DISRUPTION_SOON or _IMMINENT was set or cleared. */
+#define VMCLOCK_EVENT_MAINTENANCE	(1U << 6)
+
+/**
+ * struct vmclock_events - argument of VMCLOCK_IOC_EVENTS
+ * @size: see above
+ * @flags: see above
+ * @events: in: the file's mask from now on, VMCLOCK_EVENT_*
+ * @reserved: zero
+ *
+ * For poll() and SIGIO, and for VMCLOCK_IOC_WAIT without a mask of its own.
+ * A new file has VMCLOCK_EVENT_UPDATE.
+ *
+ * EINVAL also for an unknown event.
+ */
+struct vmclock_events {
+	__u32 size;
+	__u32 flags;
+	__u32 events;
+	__u32 reserved;
+};
+
+/**
+ * struct vmclock_eventfd - argument of VMCLOCK_IOC_EVENTFD
+ * @size: see above
+ * @flags: see above
+ * @events: in: VMCLOCK_EVENT_* to signal for; 0: signal no more
+ * @fd: in: an eventfd; 0 if @events is
+ *
+ * A file has one eventfd at most: a second call replaces the first. It gets
+ * signalled by events from now on, and when the device goes. It does not change
+ * what the file has seen. Look with VMCLOCK_IOC_WAIT after registering it, so
+ * that nothing is missed in between.
+ *
+ * EINVAL also for an unknown event, or a file that is no eventfd; EBADF.
+ */
+struct vmclock_eventfd {
+	__u32 size;
+	__u32 flags;
+	__u32 events;
+	__s32 fd;
+};
+
+/* struct vmclock_wait, @valid: there may have been more than @missed. */
+#define VMCLOCK_WAIT_AT_LEAST	(1U << 0)
+
+/**
+ * struct vmclock_wait - argument of VMCLOCK_IOC_WAIT
+ * @size: see above
+ * @flags: see above
+ * @timeout_ns: in: how long to wait at most; 0: not at all; negative: for ever
+ * @events: in: wait for one of these, VMCLOCK_EVENT_*; 0: the file's mask.
+ *	out: everything that is new, of the mask or not
+ * @valid: out: 0 or VMCLOCK_WAIT_AT_LEAST
+ * @missed: out: how many events of the mask are told together with another of
+ *	their kind: 0 if none was missed. Exact without VMCLOCK_WAIT_AT_LEAST,
+ *	which is there if the kernel saw a page of another history, or, for
+ *	events other than VMCLOCK_EVENT_UPDATE, found several updates at once.
+ *
+ * Succeeds when an event of the mask is new; all of them have then been seen.
+ * EAGAIN: there is none and @timeout_ns is 0, or the file is O_NONBLOCK.
+ * ETIMEDOUT: none came. EINTR: a signal came, also with SA_RESTART. EINVAL also
+ * for an unknown event. EOPNOTSUPP: there is none, and with VMCLOCK_EVENTS_NONE
+ * no one would tell. ENODEV also when the device goes meanwhile.
+ */
+struct vmclock_wait {
+	__u32 size;
+	__u32 flags;
+	__s64 timeout_ns;
+	__u32 events;
+	__u32 valid;
+	__aligned_u64 missed;
 };
 
 #endif /* _UAPI_LINUX_VMCLOCK_DEV_H */
