@@ -5,6 +5,7 @@
  */
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -16,21 +17,35 @@ static int chardev_open(struct inode *inode, struct file *file)
 	struct vmclock_device *vd =
 		container_of(file->private_data, struct vmclock_device, misc);
 
+	struct vmclock_file *vf;
+
 	kref_get(&vd->ref);
-	file->private_data = vd;
+	vf = vmclock_event_open(vd);
+	if (!vf) {
+		vmclock_put(vd);
+		return -ENOMEM;
+	}
+	file->private_data = vf;
 	file->f_mapping = vd->inode->i_mapping;
 	return 0;
 }
 
 static int chardev_release(struct inode *inode, struct file *file)
 {
-	vmclock_put(file->private_data);
+	vmclock_event_release(file->private_data);
 	return 0;
+}
+
+static struct vmclock_device *device_of(struct file *file)
+{
+	struct vmclock_file *vf = file->private_data;
+
+	return vf->vd;
 }
 
 static loff_t chardev_llseek(struct file *file, loff_t offset, int whence)
 {
-	struct vmclock_device *vd = file->private_data;
+	struct vmclock_device *vd = device_of(file);
 
 	return fixed_size_llseek(file, offset, whence, vmclock_readable(vd));
 }
@@ -54,30 +69,47 @@ static void *copy_of_page(struct vmclock_device *vd, size_t end)
 	return buf;
 }
 
-/* What one call returns is consistent; two calls may see two updates. */
+/* How much of the page a read needs: up to its end, and the sequence number. */
+static size_t end_of_read(size_t size, loff_t pos, size_t count)
+{
+	if (pos >= size || !count)
+		return 0;
+	return max_t(size_t, min_t(size_t, size - pos, count) + pos,
+		     offsetofend(struct vmclock_page, seq_count));
+}
+
+/*
+ * What one call returns is consistent; two calls may see two updates. From now
+ * on poll() waits for a sequence number other than this.
+ */
 static ssize_t chardev_read(struct file *file, char __user *to, size_t count,
 			    loff_t *pos)
 {
-	struct vmclock_device *vd = file->private_data;
-	size_t size = vmclock_readable(vd);
-	void *buf;
+	struct vmclock_file *vf = file->private_data;
+	size_t size = vmclock_readable(vf->vd), end;
+	struct vmclock_tally mark;
+	struct vmclock_page *buf;
 	ssize_t n;
 
 	if (*pos < 0)
 		return -EINVAL;
 
 	/* At the end nothing is copied, but a device that is gone says so. */
-	buf = copy_of_page(vd, *pos < size ? min_t(size_t, size - *pos, count) + *pos : 0);
+	end = end_of_read(size, *pos, count);
+	vmclock_event_mark(vf, &mark);
+	buf = copy_of_page(vf->vd, end);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	n = simple_read_from_buffer(to, count, pos, buf, size);
+	if (n > 0)
+		vmclock_event_saw(vf, &mark, le32_to_cpu(buf->seq_count));
 	free_page((unsigned long)buf);
 	return n;
 }
 
 static int chardev_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct vmclock_device *vd = file->private_data;
+	struct vmclock_device *vd = device_of(file);
 	int err, token;
 
 	token = srcu_read_lock(&vd->srcu);
@@ -88,7 +120,15 @@ static int chardev_mmap(struct file *file, struct vm_area_struct *vma)
 
 static long chardev_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	return vmclock_ioctl(file->private_data, cmd, (void __user *)arg);
+	return vmclock_ioctl(file, cmd, (void __user *)arg);
+}
+
+static __poll_t chardev_poll(struct file *file, poll_table *wait)
+{
+	struct vmclock_file *vf = file->private_data;
+
+	poll_wait(file, &vf->vd->notify.wait, wait);
+	return vmclock_event_poll(vf);
 }
 
 const struct file_operations vmclock_fops = {
@@ -98,6 +138,8 @@ const struct file_operations vmclock_fops = {
 	.llseek = chardev_llseek,
 	.read = chardev_read,
 	.mmap = chardev_mmap,
+	.poll = chardev_poll,
+	.fasync = vmclock_event_fasync,
 	.unlocked_ioctl = chardev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

@@ -9,6 +9,7 @@
 /* Here because this file includes printk.h before any other file could. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/eventfd.h>
 #include <linux/mm.h>
 #include <linux/platform_device.h>
 #include <linux/timekeeping.h>
@@ -23,6 +24,10 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
 }
+#endif
+
+#ifndef HAVE_EVENTFD_SIGNAL_ONE
+#define eventfd_signal(ctx) eventfd_signal(ctx, 1)
 #endif
 
 /*

@@ -54,6 +54,8 @@ static struct vmclock_device *device_create_counted(struct device *dev)
 	if (!vd)
 		return ERR_PTR(err);
 	kref_init(&vd->ref);
+	vd->index = -1;
+	vmclock_notify_create(vd);
 	strscpy(vd->name, dev_name(dev), sizeof(vd->name));
 	vd->bus = has_acpi_companion(dev) ? VMCLOCK_BUS_ACPI : VMCLOCK_BUS_OF;
 
@@ -189,12 +191,14 @@ static int vmclock_probe(struct platform_device *pdev)
 	if (err)
 		goto err_put;
 	platform_set_drvdata(pdev, vd);
+	vmclock_notify_start(vd);
 	err = add_node(vd, dev);
 	if (err)
 		goto err_unmap;
 
 	dev_info(dev, "/dev/%s, region of %u bytes, counter %u\n", vd->node_name,
 		 vd->region_size, vmclock_page_counter_id(vd));
+	vmclock_source_attach(vd, pdev);
 	return 0;
 
 err_unmap:
@@ -208,6 +212,8 @@ static void unbind(struct platform_device *pdev)
 {
 	struct vmclock_device *vd = platform_get_drvdata(pdev);
 
+	vmclock_source_detach(vd, pdev);
+	vmclock_notify_stop(vd);
 	misc_deregister(&vd->misc);
 	ida_free(&indices, vd->index);
 
@@ -215,6 +221,7 @@ static void unbind(struct platform_device *pdev)
 	/* Pairs with vmclock_is_gone(): who sees it sees the tombstone written. */
 	smp_store_release(&vd->gone, true);
 	synchronize_srcu(&vd->srcu);
+	vmclock_notify_gone(vd);
 	vmclock_mapping_zap(vd);
 	memunmap(vd->page);
 
@@ -269,8 +276,13 @@ static int __init vmclock_init(void)
 		return -EINVAL;
 	}
 
+	err = vmclock_notify_init();
+	if (err)
+		return err;
 	err = platform_driver_register(&vmclock_driver);
-	if (!err)
+	if (err)
+		vmclock_notify_exit();
+	else
 		bus_for_each_dev(&platform_bus_type, NULL, NULL, tell_if_held);
 	return err;
 }
@@ -279,6 +291,7 @@ module_init(vmclock_init);
 static void __exit vmclock_exit(void)
 {
 	platform_driver_unregister(&vmclock_driver);
+	vmclock_notify_exit();
 	ida_destroy(&indices);
 }
 module_exit(vmclock_exit);

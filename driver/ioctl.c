@@ -8,6 +8,8 @@
  * User memory is touched outside the SRCU sections: a caller can make such an
  * access last as long as it likes, and removal waits for the sections.
  */
+#include <linux/eventfd.h>
+#include <linux/fs.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -17,10 +19,11 @@
 #define ARG_SIZE_MAX 4096
 
 /*
- * Copy an argument in, and check that its size is sane and all else is zero.
+ * Copy an argument in, and check that its size is sane, its flags are zero, and
+ * so is everything from @in_end on: what lies between is for the command.
  * Return: the size of the caller's structure, or a negative errno.
  */
-static long arg_get(void *arg, size_t known, const void __user *from)
+static long arg_get(void *arg, size_t known, size_t in_end, const void __user *from)
 {
 	u32 size;
 	int err;
@@ -35,10 +38,9 @@ static long arg_get(void *arg, size_t known, const void __user *from)
 	err = copy_struct_from_user(arg, known, from, size);
 	if (err)
 		return err;
-	/* The size was fetched twice; the first one counts. */
-	if (memchr_inv(arg + sizeof(size), 0, known - sizeof(size)))
+	if (((u32 *)arg)[1] || memchr_inv(arg + in_end, 0, known - in_end))
 		return -EINVAL;
-	memset(arg, 0, known);
+	/* The size was fetched twice; the first one counts. */
 	return size;
 }
 
@@ -60,7 +62,7 @@ static int info_fill(struct vmclock_device *vd, struct vmclock_info *info)
 	info->counter_id = vmclock_page_counter_id(vd);
 	srcu_read_unlock(&vd->srcu, token);
 
-	info->features = VMCLOCK_F_SNAPSHOT;
+	info->features = VMCLOCK_F_SNAPSHOT | VMCLOCK_F_EVENTS;
 	if (vd->map_size)
 		info->features |= VMCLOCK_F_MMAP;
 	info->region_size = vd->region_size;
@@ -69,6 +71,9 @@ static int info_fill(struct vmclock_device *vd, struct vmclock_info *info)
 	info->ptp_index = -1;
 	info->counter_usable = vmclock_counter_usable();
 	info->bus = vd->bus;
+	info->events_from = vmclock_notify_source(vd);
+	if (info->events_from == VMCLOCK_EVENTS_WATCHED)
+		info->watch_us = vmclock_notify_watch_us();
 	memcpy(info->name, vd->name, sizeof(info->name));
 	return 0;
 }
@@ -76,7 +81,7 @@ static int info_fill(struct vmclock_device *vd, struct vmclock_info *info)
 static long info_get(struct vmclock_device *vd, void __user *argp)
 {
 	struct vmclock_info info;
-	long room = arg_get(&info, sizeof(info), argp);
+	long room = arg_get(&info, sizeof(info), VMCLOCK_ARG_SIZE_MIN, argp);
 	int err;
 
 	if (room < 0)
@@ -169,7 +174,7 @@ static int snapshot_take(struct vmclock_device *vd, struct vmclock_snapshot *sna
 static long snapshot_get(struct vmclock_device *vd, void __user *argp)
 {
 	struct vmclock_snapshot snap;
-	long room = arg_get(&snap, sizeof(snap), argp);
+	long room = arg_get(&snap, sizeof(snap), VMCLOCK_ARG_SIZE_MIN, argp);
 	int err;
 
 	if (room < 0)
@@ -180,21 +185,101 @@ static long snapshot_get(struct vmclock_device *vd, void __user *argp)
 	return arg_put(argp, room, &snap, sizeof(snap));
 }
 
+static bool mask_is_known(u32 events)
+{
+	return !(events & ~VMCLOCK_EVENTS_ALL);
+}
+
+static long events_set(struct vmclock_file *vf, void __user *argp)
+{
+	struct vmclock_events events;
+	long room = arg_get(&events, sizeof(events),
+			    offsetofend(struct vmclock_events, events), argp);
+	int err;
+
+	if (room < 0)
+		return room;
+	if (!mask_is_known(events.events))
+		return -EINVAL;
+	err = vmclock_event_set(vf, events.events);
+	if (err)
+		return err;
+	return arg_put(argp, room, &events, sizeof(events));
+}
+
+static long eventfd_set(struct vmclock_file *vf, void __user *argp)
+{
+	struct eventfd_ctx *ctx = NULL;
+	struct vmclock_eventfd arg;
+	long room = arg_get(&arg, sizeof(arg), sizeof(arg), argp);
+	int err;
+
+	if (room < 0)
+		return room;
+	if (!mask_is_known(arg.events) || (!arg.events && arg.fd))
+		return -EINVAL;
+	if (arg.events)
+		ctx = eventfd_ctx_fdget(arg.fd);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	err = vmclock_event_set_eventfd(vf, ctx, arg.events);
+	if (err)
+		return err;
+	return arg_put(argp, room, &arg, sizeof(arg));
+}
+
+/* A caller that does not want to wait is told why it would have to. */
+static int wait_or_not(struct file *file, struct vmclock_wait *wait)
+{
+	struct vmclock_file *vf = file->private_data;
+	s64 timeout = wait->timeout_ns;
+	u32 mask = wait->events;
+
+	wait->events = 0;
+	if (!timeout || file->f_flags & O_NONBLOCK)
+		return vmclock_event_take(vf, mask, wait);
+	return vmclock_event_wait(vf, mask, timeout < 0 ? KTIME_MAX : timeout, wait);
+}
+
+static long wait_get(struct file *file, void __user *argp)
+{
+	struct vmclock_wait wait;
+	long room = arg_get(&wait, sizeof(wait), offsetofend(struct vmclock_wait, events), argp);
+	int err;
+
+	if (room < 0)
+		return room;
+	if (!mask_is_known(wait.events))
+		return -EINVAL;
+	err = wait_or_not(file, &wait);
+	if (err)
+		return err;
+	return arg_put(argp, room, &wait, sizeof(wait));
+}
+
 /**
  * vmclock_ioctl() - dispatch a command
- * @vd: the device
+ * @file: the open file
  * @cmd: the command
  * @arg: its argument
  *
  * Return: 0 or a negative errno, as in <linux/vmclock-dev.h>.
  */
-long vmclock_ioctl(struct vmclock_device *vd, unsigned int cmd, void __user *arg)
+long vmclock_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
+	struct vmclock_file *vf = file->private_data;
+
 	switch (cmd) {
 	case VMCLOCK_IOC_INFO:
-		return info_get(vd, arg);
+		return info_get(vf->vd, arg);
 	case VMCLOCK_IOC_SNAPSHOT:
-		return snapshot_get(vd, arg);
+		return snapshot_get(vf->vd, arg);
+	case VMCLOCK_IOC_EVENTS:
+		return events_set(vf, arg);
+	case VMCLOCK_IOC_EVENTFD:
+		return eventfd_set(vf, arg);
+	case VMCLOCK_IOC_WAIT:
+		return wait_get(file, arg);
 	default:
 		return -ENOTTY;
 	}

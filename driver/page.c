@@ -19,11 +19,14 @@
 
 #include "vmclock.h"
 #include "vmclock_math.h"
+#include "trace.h"
 
 /* An update takes far less, unless its writer has lost the CPU. */
 #define WAIT_MAX_MS	100
 /* Below this many tries we spin: an update in progress is usually over then. */
 #define SPINS		200
+/* So often where we must not sleep. */
+#define TRIES		50
 
 struct patience {
 	unsigned int tries;
@@ -105,11 +108,36 @@ int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
 	while (!try_read(vd, buf, len, clocks)) {
 		int err = wait_for_writer(&patience);
 
+		if (err == -ETIMEDOUT)
+			trace_vmclock_timeout(vd->index, load_seq(vd), patience.tries);
 		if (err)
 			return err;
 	}
 
+	if (patience.tries)
+		trace_vmclock_retry(vd->index, load_seq(vd), patience.tries);
 	return 0;
+}
+
+/**
+ * vmclock_page_try() - the same, without the patience
+ * @vd: the device, entered
+ * @buf: as above
+ * @len: as above
+ *
+ * Context: does not sleep; some microseconds.
+ * Return: true if there was a gap between updates.
+ */
+bool vmclock_page_try(struct vmclock_device *vd, void *buf, size_t len)
+{
+	unsigned int tries = 0;
+
+	while (!try_read(vd, buf, len, NULL)) {
+		if (++tries == TRIES)
+			return false;
+		cpu_relax();
+	}
+	return true;
 }
 
 /**

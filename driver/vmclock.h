@@ -22,15 +22,80 @@
 #ifndef VMCLOCK_H
 #define VMCLOCK_H
 
+#include <linux/ktime.h>
 #include <linux/kref.h>
+#include <linux/list.h>
 #include <linux/miscdevice.h>
+#include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
 #include <linux/vmclock-dev.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
+struct eventfd_ctx;
+struct fasync_struct;
 struct file;
 struct inode;
+struct platform_device;
 struct vm_area_struct;
+
+#define VMCLOCK_EVENT_COUNT	7
+#define VMCLOCK_EVENTS_ALL	((1U << VMCLOCK_EVENT_COUNT) - 1)
+/* What makes all that a program knows about time void. */
+#define VMCLOCK_EVENTS_URGENT	(VMCLOCK_EVENT_DISRUPTED | VMCLOCK_EVENT_GENERATION)
+
+/**
+ * struct vmclock_tally - what has happened to a page
+ * @seq: its sequence number, even
+ * @count: events, by bit number
+ * @jumps: changes of @seq that did not tell how many updates there were
+ * @skips: looks that found more than one update, so that the other events may
+ *	have been more than were counted
+ */
+struct vmclock_tally {
+	u32 seq;
+	u64 count[VMCLOCK_EVENT_COUNT];
+	u64 jumps;
+	u64 skips;
+};
+
+/**
+ * struct vmclock_notify - events of a page
+ * @lock: everything below but for what says otherwise, and what files have seen.
+ *	Taken in process context only.
+ * @wait: who polls or waits; has a lock of its own
+ * @tally: what has happened up to the last look
+ * @last: the page at the last look; what it does not have is zero
+ * @primed: there was a look
+ * @disrupted: the line has not been good since a disruption
+ * @promised: the page says that it has notifications; written with @lock held
+ * @wired: we listen to them; written once, when files can be open already
+ * @irq: the interrupt, if it is one
+ * @closed: no work is to be queued any more
+ * @unannounced: events that a uevent is due for
+ * @announce_after: no uevent before this, in jiffies
+ * @listeners: files that want a signal or an eventfd's
+ * @look: looks at the page
+ * @announce: sends uevents
+ */
+struct vmclock_notify {
+	spinlock_t lock;
+	wait_queue_head_t wait;
+	struct vmclock_tally tally;
+	struct vmclock_page last;
+	bool primed;
+	bool disrupted;
+	bool promised;
+	bool wired;
+	int irq;
+	bool closed;
+	u32 unannounced;
+	unsigned long announce_after;
+	struct list_head listeners;
+	struct delayed_work look;
+	struct delayed_work announce;
+};
 
 /**
  * struct vmclock_device - one page and its /dev node
@@ -50,6 +115,7 @@ struct vm_area_struct;
  * @inode: its address space collects all mappings, whichever node they came
  *	through, so that removal finds them
  * @tombstone: what readers of the mapping see after removal
+ * @notify: events
  */
 struct vmclock_device {
 	struct kref ref;
@@ -66,6 +132,29 @@ struct vmclock_device {
 	char name[sizeof_field(struct vmclock_info, name)];
 	struct inode *inode;
 	struct vmclock_page *tombstone;
+	struct vmclock_notify notify;
+};
+
+/**
+ * struct vmclock_file - an open file
+ * @vd: its device, of which it holds a reference
+ * @seen: what it has seen
+ * @events: the mask that wakes it
+ * @listener: in the device's list, if it has one of the next two
+ * @fasync: SIGIO is wanted
+ * @eventfd: to be signalled for @eventfd_events
+ * @eventfd_events: a mask of its own
+ *
+ * All but the first are protected by the device's notify.lock.
+ */
+struct vmclock_file {
+	struct vmclock_device *vd;
+	struct vmclock_tally seen;
+	u32 events;
+	struct list_head listener;
+	struct fasync_struct *fasync;
+	struct eventfd_ctx *eventfd;
+	u32 eventfd_events;
 };
 
 /**
@@ -103,6 +192,7 @@ void vmclock_put(struct vmclock_device *vd);
 /* page.c */
 int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
 		      struct vmclock_clocks *clocks);
+bool vmclock_page_try(struct vmclock_device *vd, void *buf, size_t len);
 u8 vmclock_page_counter_id(const struct vmclock_device *vd);
 void vmclock_page_last(const struct vmclock_device *vd, u32 *seq, u64 *marker);
 int vmclock_page_size(const struct vmclock_device *vd,
@@ -119,7 +209,7 @@ bool vmclock_counter_is_ours(u8 counter_id);
 extern const struct file_operations vmclock_fops;
 
 /* ioctl.c */
-long vmclock_ioctl(struct vmclock_device *vd, unsigned int cmd, void __user *arg);
+long vmclock_ioctl(struct file *file, unsigned int cmd, void __user *arg);
 
 /* mapping.c */
 int vmclock_mapping_create(struct vmclock_device *vd);
@@ -127,5 +217,35 @@ void vmclock_mapping_destroy(struct vmclock_device *vd);
 void vmclock_mapping_bury(struct vmclock_device *vd);
 void vmclock_mapping_zap(struct vmclock_device *vd);
 int vmclock_mapping_mmap(struct vmclock_device *vd, struct vm_area_struct *vma);
+
+/* notify.c */
+int vmclock_notify_init(void);
+void vmclock_notify_exit(void);
+void vmclock_notify_create(struct vmclock_device *vd);
+void vmclock_notify_start(struct vmclock_device *vd);
+void vmclock_notify_stop(struct vmclock_device *vd);
+void vmclock_notify_gone(struct vmclock_device *vd);
+bool vmclock_notify_look(struct vmclock_device *vd);
+void vmclock_notify_watch(struct vmclock_device *vd);
+void vmclock_notify_kick(struct vmclock_device *vd);
+u8 vmclock_notify_source(const struct vmclock_device *vd);
+u32 vmclock_notify_watch_us(void);
+
+/* source.c */
+void vmclock_source_attach(struct vmclock_device *vd, struct platform_device *pdev);
+void vmclock_source_detach(struct vmclock_device *vd, struct platform_device *pdev);
+
+/* event.c */
+struct vmclock_file *vmclock_event_open(struct vmclock_device *vd);
+void vmclock_event_release(struct vmclock_file *vf);
+void vmclock_event_mark(struct vmclock_file *vf, struct vmclock_tally *mark);
+void vmclock_event_saw(struct vmclock_file *vf, const struct vmclock_tally *mark, u32 seq);
+int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result);
+int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
+		       struct vmclock_wait *result);
+__poll_t vmclock_event_poll(struct vmclock_file *vf);
+int vmclock_event_set(struct vmclock_file *vf, u32 events);
+int vmclock_event_set_eventfd(struct vmclock_file *vf, struct eventfd_ctx *ctx, u32 events);
+int vmclock_event_fasync(int fd, struct file *file, int on);
 
 #endif /* VMCLOCK_H */

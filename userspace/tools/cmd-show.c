@@ -163,9 +163,11 @@ static bool read_info(const char *path, struct vmclock_info *info)
 
 static const char *features_text(char text[TEXT_MAX], uint64_t features)
 {
-	uint64_t unknown = features & ~(VMCLOCK_F_MMAP | VMCLOCK_F_SNAPSHOT);
-	int len = snprintf(text, TEXT_MAX, "%s%s", features & VMCLOCK_F_MMAP ? "mmap " : "",
-			   features & VMCLOCK_F_SNAPSHOT ? "snapshot " : "");
+	uint64_t known = VMCLOCK_F_MMAP | VMCLOCK_F_SNAPSHOT | VMCLOCK_F_EVENTS;
+	uint64_t unknown = features & ~known;
+	int len = snprintf(text, TEXT_MAX, "%s%s%s", features & VMCLOCK_F_MMAP ? "mmap " : "",
+			   features & VMCLOCK_F_SNAPSHOT ? "snapshot " : "",
+			   features & VMCLOCK_F_EVENTS ? "events " : "");
 
 	if (unknown)
 		snprintf(text + len, TEXT_MAX - len, "unknown:0x%" PRIx64, unknown);
@@ -179,6 +181,20 @@ static const char *bus_str(uint8_t bus)
 		return "ACPI";
 	case VMCLOCK_BUS_OF:
 		return "device tree";
+	default:
+		return "unknown";
+	}
+}
+
+static const char *events_from_str(uint8_t events_from)
+{
+	switch (events_from) {
+	case VMCLOCK_EVENTS_NONE:
+		return "nowhere";
+	case VMCLOCK_EVENTS_NOTIFIED:
+		return "the hypervisor's notification";
+	case VMCLOCK_EVENTS_WATCHED:
+		return "looking now and then";
 	default:
 		return "unknown";
 	}
@@ -200,6 +216,8 @@ static void add_info(struct table *t, const struct vmclock_info *info)
 	add(t, "counter_usable", info->counter_usable, true, "%s",
 	    info->counter_usable ? "yes" : "no");
 	add(t, "bus", info->bus, true, "%s", bus_str(info->bus));
+	add(t, "events_from", info->events_from, true, "%s", events_from_str(info->events_from));
+	add(t, "watch_us", info->watch_us, true, "%" PRIu32 " us", info->watch_us);
 }
 
 static void print_text(const struct table *t)

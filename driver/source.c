@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How the hypervisor tells us about an update: the firmware's notification on
+ * the device, or an interrupt named in the device tree.
+ *
+ * Both are listened to where they exist. Whether they are relied on is the
+ * page's word, see vmclock_notify_source().
+ */
+#include <linux/acpi.h>
+#include <linux/interrupt.h>
+#include <linux/platform_device.h>
+
+#include "vmclock.h"
+
+#ifdef CONFIG_ACPI
+#define NOTIFY_UPDATED 0x80
+
+static void on_acpi_notify(acpi_handle handle, u32 event, void *data)
+{
+	if (event == NOTIFY_UPDATED)
+		vmclock_notify_kick(data);
+}
+
+static bool attach_acpi(struct vmclock_device *vd, struct device *dev)
+{
+	return ACPI_SUCCESS(acpi_install_notify_handler(ACPI_HANDLE(dev), ACPI_DEVICE_NOTIFY,
+							on_acpi_notify, vd));
+}
+
+/* Waits for handlers that run. */
+static void detach_acpi(struct device *dev)
+{
+	acpi_remove_notify_handler(ACPI_HANDLE(dev), ACPI_DEVICE_NOTIFY, on_acpi_notify);
+}
+#else
+static bool attach_acpi(struct vmclock_device *vd, struct device *dev)
+{
+	return false;
+}
+
+static void detach_acpi(struct device *dev)
+{
+}
+#endif
+
+static irqreturn_t on_interrupt(int irq, void *data)
+{
+	vmclock_notify_kick(data);
+	return IRQ_HANDLED;
+}
+
+static bool attach_irq(struct vmclock_device *vd, struct platform_device *pdev)
+{
+	int irq = platform_get_irq_optional(pdev, 0);
+
+	if (irq <= 0 || request_irq(irq, on_interrupt, IRQF_SHARED, vd->node_name, vd))
+		return false;
+	vd->notify.irq = irq;
+	return true;
+}
+
+/**
+ * vmclock_source_attach() - listen to notifications, where there are any
+ * @vd: the device, complete
+ * @pdev: its platform device
+ *
+ * Without them the page is watched, so a failure is none of the device's.
+ */
+void vmclock_source_attach(struct vmclock_device *vd, struct platform_device *pdev)
+{
+	bool wired;
+
+	if (vd->bus == VMCLOCK_BUS_ACPI)
+		wired = attach_acpi(vd, &pdev->dev);
+	else
+		wired = attach_irq(vd, pdev);
+	WRITE_ONCE(vd->notify.wired, wired);
+
+	/* Updates before this were told to nobody. */
+	if (wired)
+		vmclock_notify_kick(vd);
+	else if (READ_ONCE(vd->notify.promised))
+		dev_warn(&pdev->dev, "the page promises notifications that can't be listened to\n");
+}
+
+/**
+ * vmclock_source_detach() - do not listen any more
+ * @vd: the device
+ * @pdev: its platform device
+ *
+ * Context: process context, sleeps until handlers have ended.
+ */
+void vmclock_source_detach(struct vmclock_device *vd, struct platform_device *pdev)
+{
+	if (!vd->notify.wired)
+		return;
+	if (vd->bus == VMCLOCK_BUS_ACPI)
+		detach_acpi(&pdev->dev);
+	else
+		free_irq(vd->notify.irq, vd);
+}
