@@ -3,11 +3,13 @@
 #include "helpers.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -57,26 +59,45 @@ static bool acpi_link(const char *acpi_name, char *name, size_t size)
 	return true;
 }
 
-bool t_platform_device(int page, char *name, size_t size)
+/* The name in sysfs of the ACPI device at a path in the firmware's tables. */
+static bool acpi_device(const char *want, char *name, size_t size)
 {
-	char want[32], path[512], line[256];
+	char path[512], line[256];
 	DIR *d = opendir(ACPI_DIR);
 	struct dirent *e;
 	bool found = false;
+
+	while (d && !found && (e = readdir(d))) {
+		snprintf(path, sizeof(path), ACPI_DIR "/%s/path", e->d_name);
+		found = read_line(path, line, sizeof(line)) && !strcmp(line, want);
+		if (found)
+			snprintf(name, size, "%s", e->d_name);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool t_platform_device(int page, char *name, size_t size)
+{
+	char want[32], acpi_name[64];
 
 	if (page == T_QEMU)
 		strcpy(want, "\\_SB_.VCLK");
 	else
 		snprintf(want, sizeof(want), "\\_SB_.VCP%X", page);
+	return acpi_device(want, acpi_name, sizeof(acpi_name)) &&
+	       acpi_link(acpi_name, name, size);
+}
 
-	while (d && !found && (e = readdir(d))) {
-		snprintf(path, sizeof(path), ACPI_DIR "/%s/path", e->d_name);
-		if (read_line(path, line, sizeof(line)) && !strcmp(line, want))
-			found = acpi_link(e->d_name, name, size);
-	}
-	if (d)
-		closedir(d);
-	return found;
+bool t_ring(void)
+{
+	char path[128], name[64], status[16];
+
+	if (!acpi_device("\\_SB_.BELL", name, sizeof(name)))
+		return false;
+	snprintf(path, sizeof(path), ACPI_DIR "/%s/status", name);
+	return read_line(path, status, sizeof(status)) && !strcmp(status, "15");
 }
 
 bool t_node(int page, char *path, size_t size)
@@ -156,6 +177,66 @@ bool t_peek(int page, size_t offset, void *data, size_t len)
 		if (sscanf(answer + 2 * i, "%2hhx", &bytes[i]) != 1)
 			return false;
 	return true;
+}
+
+bool t_publish(int page, struct vmclock_page *p, uint32_t updates)
+{
+	const size_t start = offsetof(struct vmclock_page, disruption_marker);
+	uint32_t seq = le32toh(p->seq_count);
+
+	if (!t_poke_field(page, seq_count, htole32(seq | 1)) ||
+	    !t_poke(page, start, (char *)p + start, sizeof(*p) - start))
+		return false;
+	p->seq_count = htole32(seq + 2 * updates);
+	return t_poke_field(page, seq_count, p->seq_count) && (page != T_NOTIFIED || t_ring());
+}
+
+bool t_settle(int fd, int page, struct vmclock_page *p)
+{
+	bool ok = pread(fd, p, sizeof(*p), 0) == sizeof(*p);
+	char byte;
+
+	return ok && t_publish(page, p, 1) && pread(fd, &byte, 1, 0) == 1;
+}
+
+int t_wait(int fd, uint32_t mask, int64_t timeout_ns, struct vmclock_wait *wait)
+{
+	memset(wait, 0, sizeof(*wait));
+	wait->size = sizeof(*wait);
+	wait->events = mask;
+	wait->timeout_ns = timeout_ns;
+	return ioctl(fd, VMCLOCK_IOC_WAIT, wait) ? -errno : 0;
+}
+
+int t_set_events(int fd, uint32_t events)
+{
+	struct vmclock_events arg = { .size = sizeof(arg), .events = events };
+
+	return ioctl(fd, VMCLOCK_IOC_EVENTS, &arg) ? -errno : 0;
+}
+
+int t_set_eventfd(int fd, uint32_t events, int eventfd)
+{
+	struct vmclock_eventfd arg = { .size = sizeof(arg), .events = events, .fd = eventfd };
+
+	return ioctl(fd, VMCLOCK_IOC_EVENTFD, &arg) ? -errno : 0;
+}
+
+bool t_sleeps(pid_t tid)
+{
+	char path[64], line[256] = "";
+	const char *state;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	for (int i = 0; i < 2000; i++) {
+		if (!read_line(path, line, sizeof(line)))
+			return false;
+		state = strrchr(line, ')');
+		if (state && state[2] == 'S')
+			return true;
+		usleep(1000);
+	}
+	return false;
 }
 
 int t_write_file(const char *path, const char *text)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <linux/vmclock-dev.h>
 
@@ -15,6 +16,8 @@
 #define T_QEMU	(-1)
 /* The good test page, which tests may change (and put back). */
 #define T_KNOB	0
+/* Another one, with notifications. */
+#define T_NOTIFIED	11
 
 #define T_DRIVER_DIR "/sys/bus/platform/drivers/vmclock-cdev"
 
@@ -41,6 +44,32 @@ bool t_peek(int page, size_t offset, void *data, size_t len);
 #define t_poke_field(page, field, value) ({				\
 	__typeof__(((struct vmclock_page *)0)->field) t_v = (value);	\
 	t_poke(page, offsetof(struct vmclock_page, field), &t_v, sizeof(t_v)); })
+
+/* Have the firmware send the notification of page T_NOTIFIED. */
+bool t_ring(void);
+
+/*
+ * Change a page as a hypervisor does, and notify if the page has that: all from
+ * the marker on is taken from @p, whose seq_count is that of the page. It is
+ * advanced as by @updates updates.
+ */
+bool t_publish(int page, struct vmclock_page *p, uint32_t updates);
+
+/*
+ * Read the page, and have it updated without a change, so that no event of an
+ * earlier test is left over for the next update. @fd has seen all that.
+ */
+bool t_settle(int fd, int page, struct vmclock_page *p);
+
+/* The ioctls, with all of their arguments. Return: 0 or a negative errno. */
+int t_wait(int fd, uint32_t mask, int64_t timeout_ns, struct vmclock_wait *wait);
+int t_set_events(int fd, uint32_t events);
+int t_set_eventfd(int fd, uint32_t events, int eventfd);
+
+/* Wait until a thread of ours sleeps, and can be woken. Return: false if it does not. */
+bool t_sleeps(pid_t tid);
+
+#define T_WATCH_MS "/sys/module/vmclock/parameters/watch_ms"
 
 /* Write a word to a file in sysfs. Return: 0 or a negative errno. */
 int t_write_file(const char *path, const char *text);

@@ -17,12 +17,16 @@ its ACPI node, \\_SB_.VCPN, and look at what the driver made of it:
  8  TEST0001  0x68    0x1000           found by _CID VMCLOCK; no generation
  9  AMZNC10C  0x80    0x80, at +0x800  smaller than a page of the kernel
  A  AMZNC10C  0x1000  0x1000           lies in RAM that the kernel uses
+ B  AMZNC10C  0x1000  0x1000           good; NOTIFICATION_PRESENT
 
 What is not said is as in page 0: version 1, counter TSC, seq_count 2,
 disruption marker 0x1111, flags TAI_OFFSET_VALID | PERIOD_MAXERROR_VALID |
 TIME_MAXERROR_VALID | GENERATION_PRESENT, TAI offset -37, shift 31, period
 0xE5109EC205D7BEA7 +/- 0xC0275149A4, C1 0, T1 1767225637.5 s +/- 1200 ns,
 generation 0x2222.
+
+Page B is notified of when the status of \\_SB.BELL is evaluated: a guest test
+reads it in sysfs after it has had the page changed.
 
 Guest tests change pages through the link (ttyS3), one command a line:
 
@@ -70,7 +74,18 @@ PAGES = [
     (NO_GENERATION, "TEST0001", 0, PAGE),
     ({"size": 0x80}, "AMZNC10C", 0x800, 0x80),
     ({}, "AMZNC10C", RAM_IN_USE - (BASE + 10 * PAGE), PAGE),
+    ({"flags": GOOD["flags"] | 1 << 9}, "AMZNC10C", 0, PAGE),
 ]
+
+BELL = """
+    Device (BELL) {
+        Name (_HID, "TEST0002")
+        Method (_STA) {
+            Notify (\\_SB.VCPB, 0x80)
+            Return (0x0F)
+        }
+    }
+"""
 
 DEVICE = """
     Device (VCP{n:X}) {{
@@ -94,7 +109,7 @@ def ssdt(directory):
                       for n, (_, hid, offset, length) in enumerate(PAGES))
     asl = pathlib.Path(directory) / "pages.asl"
     asl.write_text('DefinitionBlock ("", "SSDT", 2, "VMCLK ", "PAGES   ", 1) {\n'
-                   "Scope (\\_SB) {" + devices + "}\n}\n")
+                   "Scope (\\_SB) {" + devices + BELL + "}\n}\n")
     subprocess.run(["iasl", "-p", asl.with_suffix(""), asl], check=True,
                    stdout=subprocess.DEVNULL)
     return asl.with_suffix(".aml")

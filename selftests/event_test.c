@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Being told without waiting: eventfd, SIGIO, uevents, the log, tracepoints.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "helpers.h"
+
+#define TRACING "/sys/kernel/tracing"
+
+FIXTURE(event) {
+	int fd;
+	int eventfd;
+	struct vmclock_page page;
+	struct vmclock_page before;
+};
+
+FIXTURE_VARIANT(event) {
+	int page;
+};
+
+FIXTURE_VARIANT_ADD(event, watched) {
+	.page = T_KNOB
+};
+
+FIXTURE_VARIANT_ADD(event, notified) {
+	.page = T_NOTIFIED
+};
+
+FIXTURE_SETUP(event)
+{
+	self->fd = t_open(variant->page, O_RDONLY);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_TRUE(t_peek(variant->page, 0, &self->before, sizeof(self->before)));
+	ASSERT_TRUE(t_settle(self->fd, variant->page, &self->page));
+	self->eventfd = eventfd(0, EFD_CLOEXEC);
+}
+
+FIXTURE_TEARDOWN(event)
+{
+	/* The driver sees the old page as the last one. */
+	t_set_eventfd(self->fd, 0, 0);
+	ASSERT_TRUE(t_poke(variant->page, 0, &self->before, sizeof(self->before)));
+	read(self->fd, &self->page, sizeof(self->page));
+	close(self->fd);
+	close(self->eventfd);
+}
+
+/* Has something come within @ms? */
+static bool comes(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1 && p.revents == POLLIN;
+}
+
+TEST_F(event, signals_an_eventfd)
+{
+	uint64_t count = 0;
+
+	ASSERT_EQ(0, t_set_eventfd(self->fd, VMCLOCK_EVENT_STATUS, self->eventfd));
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	EXPECT_FALSE(comes(self->eventfd, 100));
+	self->page.clock_status = VMCLOCK_PAGE_STATUS_FREERUNNING;
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	EXPECT_TRUE(comes(self->eventfd, -1));
+	ASSERT_EQ(8, read(self->eventfd, &count, 8));
+	EXPECT_EQ(1, count);
+}
+
+TEST_F(event, does_not_signal_an_eventfd_after_it_was_taken_back)
+{
+	ASSERT_EQ(0, t_set_eventfd(self->fd, VMCLOCK_EVENT_UPDATE, self->eventfd));
+	ASSERT_EQ(0, t_set_eventfd(self->fd, 0, 0));
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	EXPECT_FALSE(comes(self->eventfd, 100));
+}
+
+TEST_F(event, replaces_an_eventfd)
+{
+	int second = eventfd(0, EFD_CLOEXEC);
+
+	ASSERT_EQ(0, t_set_eventfd(self->fd, VMCLOCK_EVENT_UPDATE, self->eventfd));
+	ASSERT_EQ(0, t_set_eventfd(self->fd, VMCLOCK_EVENT_UPDATE, second));
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	EXPECT_TRUE(comes(second, -1));
+	EXPECT_FALSE(comes(self->eventfd, 0));
+	close(second);
+}
+
+TEST_F(event, refuses_what_is_no_eventfd)
+{
+	EXPECT_EQ(-EBADF, t_set_eventfd(self->fd, VMCLOCK_EVENT_UPDATE, -1));
+	EXPECT_EQ(-EINVAL, t_set_eventfd(self->fd, VMCLOCK_EVENT_UPDATE, self->fd));
+	EXPECT_EQ(-EINVAL, t_set_eventfd(self->fd, 1U << 7, self->eventfd));
+	EXPECT_EQ(-EINVAL, t_set_eventfd(self->fd, 0, self->eventfd));
+}
+
+static bool signal_comes(int sig, int ms, siginfo_t *info)
+{
+	struct timespec timeout = { ms / 1000, ms % 1000 * 1000000L };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	return sigtimedwait(&set, info, &timeout) == sig;
+}
+
+TEST_F(event, sends_sigio)
+{
+	siginfo_t info = { };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ASSERT_EQ(0, t_set_events(self->fd, VMCLOCK_EVENT_DISRUPTED));
+	ASSERT_EQ(0, fcntl(self->fd, F_SETOWN, getpid()));
+	ASSERT_EQ(0, fcntl(self->fd, F_SETSIG, SIGRTMIN));
+	ASSERT_EQ(0, fcntl(self->fd, F_SETFL, O_ASYNC));
+
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	EXPECT_FALSE(signal_comes(SIGRTMIN, 100, &info));
+	self->page.disruption_marker = htole64(0x8888);
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	EXPECT_TRUE(signal_comes(SIGRTMIN, 20000, &info));
+	EXPECT_EQ(self->fd, info.si_fd);
+	EXPECT_TRUE(info.si_band & POLLPRI);
+	ASSERT_EQ(0, fcntl(self->fd, F_SETFL, 0));
+}
+
+static int uevent_socket(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	return bind(fd, (void *)&addr, sizeof(addr)) ? -1 : fd;
+}
+
+static bool has_string(const char *msg, ssize_t len, const char *want)
+{
+	for (const char *s = msg; s < msg + len; s += strlen(s) + 1)
+		if (!strcmp(s, want))
+			return true;
+	return false;
+}
+
+/* Wait for a uevent of the node with this variable. */
+static bool uevent_comes(int fd, const char *node, const char *want, int ms)
+{
+	int64_t deadline = t_clock_ns(CLOCK_MONOTONIC) + ms * 1000000LL;
+	char msg[4096], devname[64];
+
+	snprintf(devname, sizeof(devname), "DEVNAME=%s", node + strlen("/dev/"));
+	while (t_clock_ns(CLOCK_MONOTONIC) < deadline) {
+		ssize_t n;
+
+		if (!comes(fd, 100))
+			continue;
+		n = recv(fd, msg, sizeof(msg) - 1, 0);
+		if (n < 0)
+			return false;
+		msg[n] = '\0';
+		if (has_string(msg, n, "ACTION=change") && has_string(msg, n, devname) &&
+		    has_string(msg, n, want))
+			return true;
+	}
+	return false;
+}
+
+static bool disrupt(int page, struct vmclock_page *p, int fd)
+{
+	char byte;
+
+	p->disruption_marker = htole64(le64toh(p->disruption_marker) + 1);
+	return t_publish(page, p, 1) && pread(fd, &byte, 1, 0) == 1;
+}
+
+TEST_F(event, sends_a_uevent_and_a_log_line_per_disruption)
+{
+	char node[64], text[80], line[256];
+	int sock = uevent_socket(), lines;
+
+	ASSERT_GE(sock, 0);
+	ASSERT_TRUE(t_node(variant->page, node, sizeof(node)));
+	snprintf(text, sizeof(text), "vmclock: %s: the counter was", node + strlen("/dev/"));
+	lines = t_count_in_log(text, "disrupted", line, sizeof(line));
+
+	ASSERT_TRUE(disrupt(variant->page, &self->page, self->fd));
+	EXPECT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
+	EXPECT_FALSE(uevent_comes(sock, node, "VMCLOCK_EVENT=generation", 0));
+	EXPECT_EQ(lines + 1, t_count_in_log(text, "disrupted", line, sizeof(line)));
+
+	self->page.vm_generation_counter = htole64(0x9999);
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	read(self->fd, text, 1);
+	EXPECT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=generation", 20000));
+	close(sock);
+}
+
+/* None in the second after one; then one, for all that came meanwhile. */
+TEST_F(event, holds_a_storm_of_uevents_back)
+{
+	int sock = uevent_socket();
+	int64_t first, second;
+	char node[64];
+
+	ASSERT_TRUE(t_node(variant->page, node, sizeof(node)));
+	ASSERT_TRUE(disrupt(variant->page, &self->page, self->fd));
+	ASSERT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
+	first = t_clock_ns(CLOCK_MONOTONIC);
+	for (int i = 0; i < 5; i++)
+		ASSERT_TRUE(disrupt(variant->page, &self->page, self->fd));
+	ASSERT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
+	second = t_clock_ns(CLOCK_MONOTONIC);
+	EXPECT_LT(700000000, second - first);
+	/* Unless the machine was so slow that the five took longer than that. */
+	if (second - first < 1500000000)
+		EXPECT_FALSE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 1500));
+	close(sock);
+}
+
+static int count_in_trace(const char *event, const char *text)
+{
+	char line[512];
+	FILE *f = fopen(TRACING "/trace", "re");
+	int n = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		n += strstr(line, event) && strstr(line, text);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+FIXTURE(trace) {
+	int fd;
+	struct vmclock_page page;
+	struct vmclock_page before;
+};
+
+FIXTURE_SETUP(trace)
+{
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	self->fd = t_open(T_KNOB, O_RDONLY);
+	ASSERT_TRUE(t_peek(T_KNOB, 0, &self->before, sizeof(self->before)));
+	ASSERT_TRUE(t_settle(self->fd, T_KNOB, &self->page));
+	ASSERT_EQ(0, t_write_file(TRACING "/events/vmclock/enable", "1"));
+}
+
+FIXTURE_TEARDOWN(trace)
+{
+	t_write_file(TRACING "/events/vmclock/enable", "0");
+	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
+	ASSERT_TRUE(t_poke(T_KNOB, 0, &self->before, sizeof(self->before)));
+	pread(self->fd, &self->page, 16, 0);
+	close(self->fd);
+}
+
+TEST_F(trace, shows_updates_and_disruptions)
+{
+	char byte;
+
+	ASSERT_TRUE(t_publish(T_KNOB, &self->page, 1));
+	ASSERT_EQ(1, pread(self->fd, &byte, 1, 0));
+	EXPECT_EQ(1, count_in_trace("vmclock_update: index=1 seq=6 last_seq=4",
+				    "events=update\n"));
+	EXPECT_EQ(0, count_in_trace("vmclock_disruption:", ""));
+	ASSERT_TRUE(disrupt(T_KNOB, &self->page, self->fd));
+	EXPECT_EQ(1, count_in_trace("vmclock_update:", "events=update|disrupted"));
+	EXPECT_EQ(1, count_in_trace("vmclock_disruption: index=1",
+				    "marker=0x1112 last_marker=0x1111 generation=0x2222"));
+}
+
+TEST_F(trace, shows_a_timeout)
+{
+	char byte;
+
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(5)));
+	EXPECT_EQ(-1, pread(self->fd, &byte, 1, 0));
+	EXPECT_EQ(ETIMEDOUT, errno);
+	EXPECT_EQ(1, count_in_trace("vmclock_timeout: index=1 seq=5", "tries="));
+	EXPECT_EQ(0, count_in_trace("vmclock_retry:", ""));
+}
+
+TEST_HARNESS_MAIN
