@@ -46,6 +46,8 @@
 #define VMCLOCK_F_MMAP		(1ULL << 0)	/* mmap works, see @map_size */
 #define VMCLOCK_F_SNAPSHOT	(1ULL << 1)	/* VMCLOCK_IOC_SNAPSHOT */
 #define VMCLOCK_F_EVENTS	(1ULL << 2)	/* poll, VMCLOCK_IOC_EVENTS, _EVENTFD, _WAIT */
+#define VMCLOCK_F_URING_SNAPSHOT (1ULL << 3)	/* VMCLOCK_URING_SNAPSHOT */
+#define VMCLOCK_F_URING_WAIT	(1ULL << 4)	/* VMCLOCK_URING_WAIT, _CANCEL */
 
 /* struct vmclock_info, @bus: what described the page to the kernel. */
 #define VMCLOCK_BUS_ACPI	1	/* _HID AMZNC10C or _CID VMCLOCK */
@@ -264,6 +266,33 @@ struct vmclock_wait {
 	__u32 events;
 	__u32 valid;
 	__aligned_u64 missed;
+};
+
+/*
+ * io_uring: IORING_OP_URING_CMD on the device's file, with one of these as
+ * cmd_op and struct vmclock_uring as cmd, in an SQE of 64 bytes or more. The
+ * result is 0 or the ioctl's error. read() and poll(), multishot too, work as on
+ * any file.
+ */
+#define VMCLOCK_URING_SNAPSHOT	VMCLOCK_IOC_SNAPSHOT
+/*
+ * Completes as the ioctl would return, but does not care about O_NONBLOCK.
+ * ECANCELED: by VMCLOCK_URING_CANCEL, or the ring or the task ends. Its time-out
+ * is rounded up to the kernel's ticks. IORING_OP_ASYNC_CANCEL does not reach it.
+ */
+#define VMCLOCK_URING_WAIT	VMCLOCK_IOC_WAIT
+/* Cancels what waits on the same open file with this @id. ENOENT: nothing did. */
+#define VMCLOCK_URING_CANCEL	_IO(VMCLOCK_IOC_MAGIC, 0x80)
+
+/**
+ * struct vmclock_uring - an SQE's cmd
+ * @arg: pointer to the ioctl's argument; it must stay valid until completion.
+ *	0 for VMCLOCK_URING_CANCEL
+ * @id: of VMCLOCK_URING_WAIT, any number; 0 for VMCLOCK_URING_SNAPSHOT
+ */
+struct vmclock_uring {
+	__aligned_u64 arg;
+	__aligned_u64 id;
 };
 
 #endif /* _UAPI_LINUX_VMCLOCK_DEV_H */
