@@ -8,6 +8,7 @@
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/uio.h>
 
 #include "vmclock.h"
 
@@ -26,6 +27,7 @@ static int chardev_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	}
 	file->private_data = vf;
+	file->f_mode |= FMODE_NOWAIT;
 	file->f_mapping = vd->inode->i_mapping;
 	return 0;
 }
@@ -51,16 +53,21 @@ static loff_t chardev_llseek(struct file *file, loff_t offset, int whence)
 }
 
 /* A consistent copy of everything up to @end, at most a page of it. */
-static void *copy_of_page(struct vmclock_device *vd, size_t end)
+static void *copy_of_page(struct vmclock_device *vd, size_t end, bool nowait)
 {
-	void *buf = (void *)__get_free_page(GFP_KERNEL);
+	void *buf = (void *)__get_free_page(nowait ? GFP_NOWAIT : GFP_KERNEL);
 	int err, token;
 
 	if (!buf)
-		return ERR_PTR(-ENOMEM);
+		return ERR_PTR(nowait ? -EAGAIN : -ENOMEM);
 
 	token = srcu_read_lock(&vd->srcu);
-	err = vmclock_is_gone(vd) ? -ENODEV : vmclock_page_read(vd, buf, end, NULL);
+	if (vmclock_is_gone(vd))
+		err = -ENODEV;
+	else if (nowait)
+		err = vmclock_page_try(vd, buf, end, NULL) ? 0 : -EAGAIN;
+	else
+		err = vmclock_page_read(vd, buf, end, NULL);
 	srcu_read_unlock(&vd->srcu, token);
 	if (err) {
 		free_page((unsigned long)buf);
@@ -82,27 +89,31 @@ static size_t end_of_read(size_t size, loff_t pos, size_t count)
  * What one call returns is consistent; two calls may see two updates. From now
  * on poll() waits for a sequence number other than this.
  */
-static ssize_t chardev_read(struct file *file, char __user *to, size_t count,
-			    loff_t *pos)
+static ssize_t chardev_read(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct vmclock_file *vf = file->private_data;
+	struct vmclock_file *vf = iocb->ki_filp->private_data;
 	size_t size = vmclock_readable(vf->vd), end;
+	loff_t pos = iocb->ki_pos;
 	struct vmclock_tally mark;
 	struct vmclock_page *buf;
 	ssize_t n;
 
-	if (*pos < 0)
+	if (pos < 0)
 		return -EINVAL;
 
 	/* At the end nothing is copied, but a device that is gone says so. */
-	end = end_of_read(size, *pos, count);
+	end = end_of_read(size, pos, iov_iter_count(to));
 	vmclock_event_mark(vf, &mark);
-	buf = copy_of_page(vf->vd, end);
+	buf = copy_of_page(vf->vd, end, iocb->ki_flags & IOCB_NOWAIT);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
-	n = simple_read_from_buffer(to, count, pos, buf, size);
-	if (n > 0)
+	n = end ? copy_to_iter((void *)buf + pos, min_t(size_t, size - pos, iov_iter_count(to)), to) : 0;
+	if (n) {
+		iocb->ki_pos += n;
 		vmclock_event_saw(vf, &mark, le32_to_cpu(buf->seq_count));
+	} else if (end) {
+		n = -EFAULT;
+	}
 	free_page((unsigned long)buf);
 	return n;
 }
@@ -136,10 +147,11 @@ const struct file_operations vmclock_fops = {
 	.open = chardev_open,
 	.release = chardev_release,
 	.llseek = chardev_llseek,
-	.read = chardev_read,
+	.read_iter = chardev_read,
 	.mmap = chardev_mmap,
 	.poll = chardev_poll,
 	.fasync = vmclock_event_fasync,
+	VMCLOCK_FOPS_URING_CMD(vmclock_uring_cmd)
 	.unlocked_ioctl = chardev_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/platform_device.h>
 #include <linux/timekeeping.h>
+#include <linux/vmclock-dev.h>
 
 #ifndef HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
@@ -77,5 +78,93 @@ static inline bool vmclock_system_snapshot(struct vmclock_system_snapshot *s)
 	s->clock_was_set_seq = snap.clock_was_set_seq;
 	return true;
 }
+
+/*
+ * io_uring's commands. Without HAVE_URING_CANCEL a pending command would keep a
+ * task from exiting, so there can be none; without HAVE_URING_CMD there are no
+ * commands at all, and what follows is never called.
+ */
+#if defined(HAVE_URING_CANCEL)
+#include <linux/io_uring/cmd.h>
+#elif defined(HAVE_URING_CMD)
+#include <linux/io_uring.h>
+#else
+struct io_uring_cmd {
+	struct file *file;
+	const void *cmd;
+	u32 cmd_op;
+	u8 pdu[32];
+};
+
+static inline void io_uring_cmd_done(struct io_uring_cmd *cmd, ssize_t ret, ssize_t res2,
+				     unsigned int issue_flags)
+{
+}
+
+static inline void io_uring_cmd_complete_in_task(struct io_uring_cmd *cmd,
+						 void (*work)(struct io_uring_cmd *, unsigned int))
+{
+}
+#endif
+
+#ifdef HAVE_URING_CMD
+#define VMCLOCK_URING_F_NONBLOCK IO_URING_F_NONBLOCK
+#define VMCLOCK_FOPS_URING_CMD(fn) .uring_cmd = fn,
+#else
+#define VMCLOCK_URING_F_NONBLOCK 0
+#define VMCLOCK_FOPS_URING_CMD(fn)
+#endif
+
+#ifdef HAVE_URING_CANCEL
+#define VMCLOCK_URING_F_CANCEL IO_URING_F_CANCEL
+#else
+#define VMCLOCK_URING_F_CANCEL 0
+static inline void io_uring_cmd_mark_cancelable(struct io_uring_cmd *cmd,
+						unsigned int issue_flags)
+{
+}
+#endif
+
+static inline bool vmclock_uring_is_there(void)
+{
+	return IS_ENABLED(CONFIG_IO_URING) && IS_ENABLED(HAVE_URING_CMD);
+}
+
+static inline bool vmclock_uring_can_wait(void)
+{
+	return IS_ENABLED(CONFIG_IO_URING) && IS_ENABLED(HAVE_URING_CANCEL);
+}
+
+static inline const struct vmclock_uring *vmclock_uring_payload(const struct io_uring_cmd *cmd)
+{
+#if defined(HAVE_URING_PAYLOAD_TYPE)
+	return io_uring_sqe_cmd(cmd->sqe, struct vmclock_uring);
+#elif defined(HAVE_URING_CANCEL)
+	return io_uring_sqe_cmd(cmd->sqe);
+#else
+	return cmd->cmd;
+#endif
+}
+
+static inline void vmclock_uring_done(struct io_uring_cmd *cmd, int ret,
+				      unsigned int issue_flags)
+{
+#ifdef HAVE_URING_DONE_THREE
+	io_uring_cmd_done(cmd, ret, issue_flags);
+#else
+	io_uring_cmd_done(cmd, ret, 0, issue_flags);
+#endif
+}
+
+/* DEFINE_VMCLOCK_URING_WORK() - task work from a function of command and flags. */
+#ifdef HAVE_URING_TASK_WORK
+#define DEFINE_VMCLOCK_URING_WORK(name, fn) \
+	static void name(struct io_tw_req req, io_tw_token_t tw) \
+	{ fn(io_uring_cmd_from_tw(req), IO_URING_CMD_TASK_WORK_ISSUE_FLAGS); }
+#else
+#define DEFINE_VMCLOCK_URING_WORK(name, fn) \
+	static void name(struct io_uring_cmd *cmd, unsigned int issue_flags) \
+	{ fn(cmd, issue_flags); }
+#endif
 
 #endif /* VMCLOCK_COMPAT_H */

@@ -96,16 +96,17 @@ void vmclock_event_saw(struct vmclock_file *vf, const struct vmclock_tally *mark
  * What is new to the file. A page that is odd for long has not changed: then
  * what the device knows may be older than what the file has read.
  */
-static u32 pending(const struct vmclock_file *vf, bool fresh)
+static u32 pending(const struct vmclock_file *vf)
 {
 	const struct vmclock_tally *now = &vf->vd->notify.tally;
 	const struct vmclock_tally *seen = &vf->seen;
+	bool stale = vf->vd->notify.stale;
 	u32 events = 0;
 	unsigned int i;
 
 	lockdep_assert_held(&vf->vd->notify.lock);
 
-	if (fresh ? now->seq != seen->seq : (s32)(now->seq - seen->seq) > 0)
+	if (stale ? (s32)(now->seq - seen->seq) > 0 : now->seq != seen->seq)
 		events |= VMCLOCK_EVENT_UPDATE;
 	for (i = 0; i < VMCLOCK_EVENT_COUNT; i++)
 		if (BIT(i) != VMCLOCK_EVENT_UPDATE && now->count[i] != seen->count[i])
@@ -133,7 +134,8 @@ static void count_missed(const struct vmclock_file *vf, u32 mask, struct vmclock
 }
 
 /* If one of @mask is new, the file has seen all that is now. */
-static int take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result, bool fresh)
+static int take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result,
+		struct vmclock_command *command)
 {
 	struct vmclock_notify *n = &vf->vd->notify;
 	int ret = 0;
@@ -142,13 +144,18 @@ static int take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result, 
 	spin_lock(&n->lock);
 	if (!mask)
 		mask = vf->events;
-	events = pending(vf, fresh);
+	events = pending(vf);
 	if (events & mask) {
 		result->events = events;
 		count_missed(vf, mask, result);
 		vf->seen = n->tally;
+	} else if (!vmclock_notify_source(vf->vd)) {
+		ret = -EOPNOTSUPP;
+	} else if (command) {
+		vmclock_command_arm(command);
+		ret = -EIOCBQUEUED;
 	} else {
-		ret = vmclock_notify_source(vf->vd) ? -EAGAIN : -EOPNOTSUPP;
+		ret = -EAGAIN;
 	}
 	spin_unlock(&n->lock);
 	return ret;
@@ -159,20 +166,24 @@ static int take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result, 
  * @vf: the file
  * @mask: any of these, or 0 for the file's own
  * @result: @events, @valid and @missed are filled in
+ * @command: to be armed if there is none, or NULL
  *
  * Context: process context, does not sleep.
- * Return: 0, -EAGAIN if there is none, -EOPNOTSUPP if there is none and nobody
+ * Return: 0, -EAGAIN if there is none, -EIOCBQUEUED if @command was armed and
+ * belongs to somebody else from now on, -EOPNOTSUPP if there is none and nobody
  * would tell us of one, -ENODEV.
  */
-int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result)
+int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result,
+		       struct vmclock_command *command)
 {
 	struct vmclock_device *vd = vf->vd;
 	int token = srcu_read_lock(&vd->srcu);
 	int ret = -ENODEV;
 
 	if (!vmclock_is_gone(vd)) {
-		ret = take(vf, mask, result, vmclock_notify_look(vd));
-		if (ret == -EAGAIN)
+		vmclock_notify_look(vd);
+		ret = take(vf, mask, result, command);
+		if (ret == -EAGAIN || ret == -EIOCBQUEUED)
 			vmclock_notify_watch(vd);
 	}
 	srcu_read_unlock(&vd->srcu, token);
@@ -195,11 +206,11 @@ int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *r
 int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
 		       struct vmclock_wait *result)
 {
-	int ret = -EAGAIN, err;
+	int ret, err;
 
-	err = wait_event_interruptible_hrtimeout(vf->vd->notify.wait,
-						 (ret = vmclock_event_take(vf, mask, result)) != -EAGAIN,
-						 timeout);
+#define TAKE_OR_SLEEP ((ret = vmclock_event_take(vf, mask, result, NULL)) != -EAGAIN)
+	err = wait_event_interruptible_hrtimeout(vf->vd->notify.wait, TAKE_OR_SLEEP, timeout);
+#undef TAKE_OR_SLEEP
 	if (ret != -EAGAIN)
 		return ret;
 	return err == -ETIME ? -ETIMEDOUT : -EINTR;
@@ -227,10 +238,9 @@ __poll_t vmclock_event_poll(struct vmclock_file *vf)
 	int token = srcu_read_lock(&vd->srcu);
 
 	if (!vmclock_is_gone(vd)) {
-		bool fresh = vmclock_notify_look(vd);
-
+		vmclock_notify_look(vd);
 		spin_lock(&vd->notify.lock);
-		ret = poll_mask(pending(vf, fresh), vf->events);
+		ret = poll_mask(pending(vf), vf->events);
 		spin_unlock(&vd->notify.lock);
 		if (!vmclock_notify_source(vd))
 			ret |= EPOLLHUP;
@@ -271,6 +281,7 @@ int vmclock_event_set(struct vmclock_file *vf, u32 events)
 		spin_unlock(&vd->notify.lock);
 		/* What is there already may be of interest now. */
 		wake_up_all(&vd->notify.wait);
+		vmclock_command_wake(vd, 0);
 	}
 	srcu_read_unlock(&vd->srcu, token);
 	return gone ? -ENODEV : 0;

@@ -63,6 +63,10 @@ static int info_fill(struct vmclock_device *vd, struct vmclock_info *info)
 	srcu_read_unlock(&vd->srcu, token);
 
 	info->features = VMCLOCK_F_SNAPSHOT | VMCLOCK_F_EVENTS;
+	if (vmclock_uring_is_there())
+		info->features |= VMCLOCK_F_URING_SNAPSHOT;
+	if (vmclock_uring_can_wait())
+		info->features |= VMCLOCK_F_URING_WAIT;
 	if (vd->map_size)
 		info->features |= VMCLOCK_F_MMAP;
 	info->region_size = vd->region_size;
@@ -141,16 +145,29 @@ static void snapshot_fill_time(struct vmclock_snapshot *snap)
 	snap->valid |= VMCLOCK_SNAPSHOT_TIME;
 }
 
-static int snapshot_take(struct vmclock_device *vd, struct vmclock_snapshot *snap)
+static int read_with_clocks(struct vmclock_device *vd, struct vmclock_snapshot *snap,
+			    struct vmclock_clocks *clocks, bool nonblock)
 {
 	size_t len = min_t(size_t, vd->region_size, sizeof(snap->page));
-	struct vmclock_clocks clocks;
-	int ret, token;
+	int token = srcu_read_lock(&vd->srcu);
+	int ret;
 
-	token = srcu_read_lock(&vd->srcu);
-	ret = vmclock_is_gone(vd) ? -ENODEV :
-	      vmclock_page_read(vd, &snap->page, len, &clocks);
+	if (vmclock_is_gone(vd))
+		ret = -ENODEV;
+	else if (nonblock)
+		ret = vmclock_page_try(vd, &snap->page, len, clocks) ? 0 : -EAGAIN;
+	else
+		ret = vmclock_page_read(vd, &snap->page, len, clocks);
 	srcu_read_unlock(&vd->srcu, token);
+	return ret;
+}
+
+static int snapshot_take(struct vmclock_device *vd, struct vmclock_snapshot *snap,
+			 bool nonblock)
+{
+	struct vmclock_clocks clocks;
+	int ret = read_with_clocks(vd, snap, &clocks, nonblock);
+
 	if (ret)
 		return ret;
 	ret = vmclock_page_size(vd, &snap->page);
@@ -171,7 +188,15 @@ static int snapshot_take(struct vmclock_device *vd, struct vmclock_snapshot *sna
 	return 0;
 }
 
-static long snapshot_get(struct vmclock_device *vd, void __user *argp)
+/**
+ * vmclock_ioctl_snapshot() - the command, argument and all
+ * @vd: the device
+ * @argp: the argument
+ * @nonblock: -EAGAIN rather than wait for an update to end
+ *
+ * Return: 0 or a negative errno.
+ */
+long vmclock_ioctl_snapshot(struct vmclock_device *vd, void __user *argp, bool nonblock)
 {
 	struct vmclock_snapshot snap;
 	long room = arg_get(&snap, sizeof(snap), VMCLOCK_ARG_SIZE_MIN, argp);
@@ -179,7 +204,7 @@ static long snapshot_get(struct vmclock_device *vd, void __user *argp)
 
 	if (room < 0)
 		return room;
-	err = snapshot_take(vd, &snap);
+	err = snapshot_take(vd, &snap, nonblock);
 	if (err)
 		return err;
 	return arg_put(argp, room, &snap, sizeof(snap));
@@ -237,24 +262,51 @@ static int wait_or_not(struct file *file, struct vmclock_wait *wait)
 
 	wait->events = 0;
 	if (!timeout || file->f_flags & O_NONBLOCK)
-		return vmclock_event_take(vf, mask, wait);
+		return vmclock_event_take(vf, mask, wait, NULL);
 	return vmclock_event_wait(vf, mask, timeout < 0 ? KTIME_MAX : timeout, wait);
+}
+
+/**
+ * vmclock_ioctl_get_wait() - get an argument of WAIT, and check it
+ * @wait: the argument
+ * @argp: where it is
+ *
+ * Return: room for the answer, or a negative errno, never -EAGAIN.
+ */
+long vmclock_ioctl_get_wait(struct vmclock_wait *wait, const void __user *argp)
+{
+	long room = arg_get(wait, sizeof(*wait), offsetofend(struct vmclock_wait, events), argp);
+
+	if (room >= 0 && !mask_is_known(wait->events))
+		return -EINVAL;
+	return room;
+}
+
+/**
+ * vmclock_ioctl_put_wait() - give the answer
+ * @argp: where to
+ * @room: what vmclock_ioctl_get_wait() returned
+ * @wait: the answer
+ *
+ * Return: 0 or -EFAULT.
+ */
+long vmclock_ioctl_put_wait(void __user *argp, size_t room, struct vmclock_wait *wait)
+{
+	return arg_put(argp, room, wait, sizeof(*wait));
 }
 
 static long wait_get(struct file *file, void __user *argp)
 {
 	struct vmclock_wait wait;
-	long room = arg_get(&wait, sizeof(wait), offsetofend(struct vmclock_wait, events), argp);
+	long room = vmclock_ioctl_get_wait(&wait, argp);
 	int err;
 
 	if (room < 0)
 		return room;
-	if (!mask_is_known(wait.events))
-		return -EINVAL;
 	err = wait_or_not(file, &wait);
 	if (err)
 		return err;
-	return arg_put(argp, room, &wait, sizeof(wait));
+	return vmclock_ioctl_put_wait(argp, room, &wait);
 }
 
 /**
@@ -273,7 +325,7 @@ long vmclock_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 	case VMCLOCK_IOC_INFO:
 		return info_get(vf->vd, arg);
 	case VMCLOCK_IOC_SNAPSHOT:
-		return snapshot_get(vf->vd, arg);
+		return vmclock_ioctl_snapshot(vf->vd, arg, false);
 	case VMCLOCK_IOC_EVENTS:
 		return events_set(vf, arg);
 	case VMCLOCK_IOC_EVENTFD:

@@ -207,6 +207,7 @@ static void tell(struct vmclock_device *vd, u32 events)
 	if (urgent)
 		announce(n, events & VMCLOCK_EVENTS_URGENT);
 	spin_unlock(&n->lock);
+	vmclock_command_wake(vd, events);
 }
 
 /**
@@ -227,7 +228,8 @@ bool vmclock_notify_look(struct vmclock_device *vd)
 	bool fresh;
 
 	spin_lock(&n->lock);
-	fresh = vmclock_page_try(vd, &copy, min_t(size_t, vd->region_size, sizeof(copy)));
+	fresh = vmclock_page_try(vd, &copy, min_t(size_t, vd->region_size, sizeof(copy)), NULL);
+	n->stale = !fresh;
 	if (fresh)
 		events = note(vd, &copy);
 	spin_unlock(&n->lock);
@@ -275,7 +277,8 @@ static bool somebody_waits(struct vmclock_notify *n)
 	 * Who joins the queue and then finds this work pending must be seen.
 	 * Pairs with the atomic of queue_delayed_work() in vmclock_notify_watch().
 	 */
-	return wq_has_sleeper(&n->wait) || !list_empty_careful(&n->listeners);
+	return wq_has_sleeper(&n->wait) || !list_empty_careful(&n->listeners) ||
+	       !list_empty_careful(&n->commands);
 }
 
 /* No section is needed: the work ends before the device goes. */
@@ -289,12 +292,36 @@ static void look_work(struct work_struct *work)
 
 	if (!somebody_waits(n))
 		return;
-	if (source == VMCLOCK_EVENTS_NONE)
+	if (source == VMCLOCK_EVENTS_NONE) {
 		wake_up_all(&n->wait);
-	else if (source == VMCLOCK_EVENTS_WATCHED)
+		vmclock_command_wake(vd, 0);
+	} else if (source == VMCLOCK_EVENTS_WATCHED) {
 		vmclock_notify_watch(vd);
-	else if (!fresh)
+	} else if (!fresh) {
 		queue_delayed_work(notify_wq, &n->look, 1);
+	}
+}
+
+static void expire_work(struct work_struct *work)
+{
+	vmclock_command_expire(container_of(to_delayed_work(work), struct vmclock_device,
+					    notify.expire));
+}
+
+/**
+ * vmclock_notify_expire_at() - have vmclock_command_expire() called
+ * @n: the device's events, its lock held
+ * @expiry: when, in jiffies
+ */
+void vmclock_notify_expire_at(struct vmclock_notify *n, u64 expiry)
+{
+	u64 now = get_jiffies_64();
+
+	lockdep_assert_held(&n->lock);
+
+	if (!n->closed)
+		mod_delayed_work(notify_wq, &n->expire, expiry <= now ? 0 :
+				 min_t(u64, expiry - now, MAX_JIFFY_OFFSET));
 }
 
 static void announce_one(struct vmclock_device *vd, const char *what, const char *variable)
@@ -336,8 +363,11 @@ void vmclock_notify_create(struct vmclock_device *vd)
 	spin_lock_init(&n->lock);
 	init_waitqueue_head(&n->wait);
 	INIT_LIST_HEAD(&n->listeners);
+	INIT_LIST_HEAD(&n->commands);
+	n->next_expiry = U64_MAX;
 	INIT_DELAYED_WORK(&n->look, look_work);
 	INIT_DELAYED_WORK(&n->announce, announce_work);
+	INIT_DELAYED_WORK(&n->expire, expire_work);
 	n->announce_after = jiffies;
 }
 
@@ -367,6 +397,7 @@ void vmclock_notify_stop(struct vmclock_device *vd)
 	spin_unlock(&n->lock);
 	cancel_delayed_work_sync(&n->look);
 	cancel_delayed_work_sync(&n->announce);
+	cancel_delayed_work_sync(&n->expire);
 }
 
 /**
@@ -386,6 +417,7 @@ void vmclock_notify_gone(struct vmclock_device *vd)
 		kill_fasync(&vf->fasync, SIGIO, POLL_HUP);
 	}
 	spin_unlock(&n->lock);
+	vmclock_command_wake(vd, 0);
 }
 
 /**

@@ -124,15 +124,17 @@ int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
  * @vd: the device, entered
  * @buf: as above
  * @len: as above
+ * @clocks: as above
  *
  * Context: does not sleep; some microseconds.
  * Return: true if there was a gap between updates.
  */
-bool vmclock_page_try(struct vmclock_device *vd, void *buf, size_t len)
+bool vmclock_page_try(struct vmclock_device *vd, void *buf, size_t len,
+		      struct vmclock_clocks *clocks)
 {
 	unsigned int tries = 0;
 
-	while (!try_read(vd, buf, len, NULL)) {
+	while (!try_read(vd, buf, len, clocks)) {
 		if (++tries == TRIES)
 			return false;
 		cpu_relax();

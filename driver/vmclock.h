@@ -37,7 +37,9 @@ struct eventfd_ctx;
 struct fasync_struct;
 struct file;
 struct inode;
+struct io_uring_cmd;
 struct platform_device;
+struct vmclock_command;
 struct vm_area_struct;
 
 #define VMCLOCK_EVENT_COUNT	7
@@ -67,6 +69,7 @@ struct vmclock_tally {
  * @wait: who polls or waits; has a lock of its own
  * @tally: what has happened up to the last look
  * @last: the page at the last look; what it does not have is zero
+ * @stale: the last look found no gap between updates
  * @primed: there was a look
  * @disrupted: the line has not been good since a disruption
  * @promised: the page says that it has notifications; written with @lock held
@@ -76,14 +79,18 @@ struct vmclock_tally {
  * @unannounced: events that a uevent is due for
  * @announce_after: no uevent before this, in jiffies
  * @listeners: files that want a signal or an eventfd's
+ * @commands: io_uring's, that are pending
+ * @next_expiry: of the first of them, in jiffies
  * @look: looks at the page
  * @announce: sends uevents
+ * @expire: ends commands that have waited long enough
  */
 struct vmclock_notify {
 	spinlock_t lock;
 	wait_queue_head_t wait;
 	struct vmclock_tally tally;
 	struct vmclock_page last;
+	bool stale;
 	bool primed;
 	bool disrupted;
 	bool promised;
@@ -93,8 +100,11 @@ struct vmclock_notify {
 	u32 unannounced;
 	unsigned long announce_after;
 	struct list_head listeners;
+	struct list_head commands;
+	u64 next_expiry;
 	struct delayed_work look;
 	struct delayed_work announce;
+	struct delayed_work expire;
 };
 
 /**
@@ -192,7 +202,8 @@ void vmclock_put(struct vmclock_device *vd);
 /* page.c */
 int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
 		      struct vmclock_clocks *clocks);
-bool vmclock_page_try(struct vmclock_device *vd, void *buf, size_t len);
+bool vmclock_page_try(struct vmclock_device *vd, void *buf, size_t len,
+		      struct vmclock_clocks *clocks);
 u8 vmclock_page_counter_id(const struct vmclock_device *vd);
 void vmclock_page_last(const struct vmclock_device *vd, u32 *seq, u64 *marker);
 int vmclock_page_size(const struct vmclock_device *vd,
@@ -210,6 +221,15 @@ extern const struct file_operations vmclock_fops;
 
 /* ioctl.c */
 long vmclock_ioctl(struct file *file, unsigned int cmd, void __user *arg);
+long vmclock_ioctl_snapshot(struct vmclock_device *vd, void __user *argp, bool nonblock);
+long vmclock_ioctl_get_wait(struct vmclock_wait *wait, const void __user *argp);
+long vmclock_ioctl_put_wait(void __user *argp, size_t room, struct vmclock_wait *wait);
+
+/* uring.c */
+int vmclock_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags);
+void vmclock_command_arm(struct vmclock_command *command);
+void vmclock_command_wake(struct vmclock_device *vd, u32 events);
+void vmclock_command_expire(struct vmclock_device *vd);
 
 /* mapping.c */
 int vmclock_mapping_create(struct vmclock_device *vd);
@@ -230,6 +250,7 @@ void vmclock_notify_watch(struct vmclock_device *vd);
 void vmclock_notify_kick(struct vmclock_device *vd);
 u8 vmclock_notify_source(const struct vmclock_device *vd);
 u32 vmclock_notify_watch_us(void);
+void vmclock_notify_expire_at(struct vmclock_notify *n, u64 expiry);
 
 /* source.c */
 void vmclock_source_attach(struct vmclock_device *vd, struct platform_device *pdev);
@@ -240,7 +261,8 @@ struct vmclock_file *vmclock_event_open(struct vmclock_device *vd);
 void vmclock_event_release(struct vmclock_file *vf);
 void vmclock_event_mark(struct vmclock_file *vf, struct vmclock_tally *mark);
 void vmclock_event_saw(struct vmclock_file *vf, const struct vmclock_tally *mark, u32 seq);
-int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result);
+int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result,
+		       struct vmclock_command *command);
 int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
 		       struct vmclock_wait *result);
 __poll_t vmclock_event_poll(struct vmclock_file *vf);

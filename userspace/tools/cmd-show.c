@@ -163,11 +163,14 @@ static bool read_info(const char *path, struct vmclock_info *info)
 
 static const char *features_text(char text[TEXT_MAX], uint64_t features)
 {
-	uint64_t known = VMCLOCK_F_MMAP | VMCLOCK_F_SNAPSHOT | VMCLOCK_F_EVENTS;
+	uint64_t known = VMCLOCK_F_MMAP | VMCLOCK_F_SNAPSHOT | VMCLOCK_F_EVENTS |
+			 VMCLOCK_F_URING_SNAPSHOT | VMCLOCK_F_URING_WAIT;
 	uint64_t unknown = features & ~known;
-	int len = snprintf(text, TEXT_MAX, "%s%s%s", features & VMCLOCK_F_MMAP ? "mmap " : "",
+	int len = snprintf(text, TEXT_MAX, "%s%s%s%s%s", features & VMCLOCK_F_MMAP ? "mmap " : "",
 			   features & VMCLOCK_F_SNAPSHOT ? "snapshot " : "",
-			   features & VMCLOCK_F_EVENTS ? "events " : "");
+			   features & VMCLOCK_F_EVENTS ? "events " : "",
+			   features & VMCLOCK_F_URING_SNAPSHOT ? "uring-snapshot " : "",
+			   features & VMCLOCK_F_URING_WAIT ? "uring-wait " : "");
 
 	if (unknown)
 		snprintf(text + len, TEXT_MAX - len, "unknown:0x%" PRIx64, unknown);
