@@ -102,6 +102,17 @@ TEST_F(event, replaces_an_eventfd)
 	close(second);
 }
 
+TEST_F(event, forgets_a_file_that_was_closed)
+{
+	int file = t_open(variant->page, O_RDONLY);
+
+	ASSERT_EQ(0, t_set_eventfd(file, VMCLOCK_EVENT_UPDATE, self->eventfd));
+	ASSERT_EQ(0, close(file));
+	ASSERT_EQ(0, t_set_eventfd(self->fd, VMCLOCK_EVENT_UPDATE, self->eventfd));
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	EXPECT_TRUE(comes(self->eventfd, -1));
+}
+
 TEST_F(event, refuses_what_is_no_eventfd)
 {
 	EXPECT_EQ(-EBADF, t_set_eventfd(self->fd, VMCLOCK_EVENT_UPDATE, -1));

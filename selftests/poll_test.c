@@ -115,6 +115,38 @@ TEST_F(poll, of_an_odd_page_remembers_what_was_read)
 	EXPECT_EQ(0, poll_now(self->fd));
 }
 
+static void *read_once(void *arg)
+{
+	int *fd = arg;
+	char byte;
+
+	return (void *)(long)(pread(*fd, &byte, 1, 0) == 1);
+}
+
+/*
+ * A read that waits for the end of an update knows more than the last look,
+ * which did not wait; and there is no newer one while the page is odd again.
+ */
+TEST_F(poll, of_an_odd_page_is_not_behind_what_was_read)
+{
+	uint32_t seq = le32toh(self->page.seq_count);
+	void *done = NULL;
+	pthread_t thread;
+
+	/* On a slow machine the read may give up before we get to the end. */
+	for (int i = 0; i < 50 && !done; i++) {
+		seq += 2;
+		ASSERT_TRUE(t_poke_field(variant->page, seq_count, htole32(seq - 1)));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, read_once, &self->fd));
+		usleep(20000);
+		ASSERT_TRUE(t_poke_field(variant->page, seq_count, htole32(seq)));
+		pthread_join(thread, &done);
+	}
+	ASSERT_NE(NULL, done);
+	ASSERT_TRUE(t_poke_field(variant->page, seq_count, htole32(seq + 1)));
+	EXPECT_EQ(0, poll_now(self->fd));
+}
+
 TEST_F(poll, is_not_rearmed_by_a_read_at_the_end)
 {
 	char byte;

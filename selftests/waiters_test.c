@@ -77,14 +77,23 @@ static void *in_wait(void *arg)
 	return NULL;
 }
 
-static bool start(struct waiter *w, int page, void *(*how)(void *))
+/* The page may be odd for long, if the host is slow in the middle of an update. */
+static void read_patiently(int fd)
 {
 	char byte;
 
+	while (pread(fd, &byte, 1, 0) < 0 && errno == ETIMEDOUT)
+		;
+}
+
+/* Return: does it sleep? It may have an answer already. */
+static bool start(struct waiter *w, int page, void *(*how)(void *))
+{
 	memset(w, 0, sizeof(*w));
 	w->fd = t_open(page, O_RDONLY);
-	if (read(w->fd, &byte, 1) != 1 || pthread_create(&w->thread, NULL, how, w))
-		return false;
+	read_patiently(w->fd);
+	if (pthread_create(&w->thread, NULL, how, w))
+		ksft_exit_fail_msg("no thread\n");
 	while (!__atomic_load_n(&w->tid, __ATOMIC_ACQUIRE))
 		usleep(100);
 	return t_sleeps(w->tid);

@@ -39,6 +39,7 @@ spin: searches the model of the sequence protocol
 sqlite3: a database client that takes its time from a page
 cpio: packs the guest's initramfs
 xz-utils: unpacks the kernel's source
+liburing-dev: the tests of io_uring are written with it
 acpica-tools: compiles the ACPI table of the guest's test devices
 liburing-dev: io_uring, for the programs that wait by it
 tzdata: its list of leap seconds tells TAI from UTC

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * io_uring, where nothing stays pending: SNAPSHOT, read, poll.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "helpers.h"
+#include "ring.h"
+
+FIXTURE(uring) {
+	struct io_uring ring;
+	int fd;
+	struct vmclock_page page;
+	struct vmclock_page before;
+	uint64_t features;
+};
+
+#define NEED_COMMANDS() do {							\
+	if (!(self->features & VMCLOCK_F_URING_SNAPSHOT))			\
+		SKIP(return, "this kernel has no commands for drivers");	\
+} while (0)
+
+FIXTURE_SETUP(uring)
+{
+	struct vmclock_info info = { .size = sizeof(info) };
+
+	self->fd = t_open(T_KNOB, O_RDONLY);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, ioctl(self->fd, VMCLOCK_IOC_INFO, &info));
+	self->features = info.features;
+	ASSERT_TRUE(t_peek(T_KNOB, 0, &self->before, sizeof(self->before)));
+	ASSERT_TRUE(t_settle(self->fd, T_KNOB, &self->page));
+	ASSERT_EQ(0, io_uring_queue_init(8, &self->ring, 0));
+}
+
+FIXTURE_TEARDOWN(uring)
+{
+	io_uring_queue_exit(&self->ring);
+	ASSERT_TRUE(t_poke(T_KNOB, 0, &self->before, sizeof(self->before)));
+	close(self->fd);
+}
+
+static int command(struct io_uring *ring, int fd, uint32_t op, void *arg, uint64_t id)
+{
+	int ret = ring_command(ring, fd, op, arg, id, 0);
+
+	return ret ?: ring_result(ring, NULL);
+}
+
+TEST_F(uring, snapshot_is_that_of_the_ioctl)
+{
+	struct vmclock_snapshot a = { .size = sizeof(a) }, b = { .size = sizeof(b) };
+
+	NEED_COMMANDS();
+	EXPECT_EQ(0, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &a, 0));
+	EXPECT_EQ(0, ioctl(self->fd, VMCLOCK_IOC_SNAPSHOT, &b));
+	EXPECT_EQ(sizeof(a), a.size);
+	EXPECT_EQ(b.valid, a.valid);
+	EXPECT_EQ(0, memcmp(&a.page, &b.page, sizeof(a.page)));
+	EXPECT_LT(a.counter, b.counter);
+	EXPECT_LE(a.before.boottime_ns, b.before.boottime_ns);
+}
+
+/* Before 5.19 the ring itself does not know of commands. */
+TEST_F(uring, commands_are_there_as_info_says)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+	struct vmclock_wait wait = { .size = sizeof(wait) };
+	bool snapshot = self->features & VMCLOCK_F_URING_SNAPSHOT;
+	bool can_wait = self->features & VMCLOCK_F_URING_WAIT;
+
+	EXPECT_EQ(snapshot ? 0 : -EINVAL,
+		  command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &snap, 0));
+	EXPECT_EQ(can_wait ? -EAGAIN : snapshot ? -EOPNOTSUPP : -EINVAL,
+		  command(&self->ring, self->fd, VMCLOCK_URING_WAIT, &wait, 0));
+}
+
+TEST_F(uring, command_with_a_bad_argument_fails)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+
+	NEED_COMMANDS();
+	EXPECT_EQ(-EFAULT, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, NULL, 0));
+	EXPECT_EQ(-EINVAL, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &snap, 1));
+	EXPECT_EQ(-EINVAL, command(&self->ring, self->fd, VMCLOCK_URING_CANCEL, &snap, 0));
+	EXPECT_EQ(-ENOTTY, command(&self->ring, self->fd, VMCLOCK_IOC_INFO, &snap, 0));
+	snap.flags = 1;
+	EXPECT_EQ(-EINVAL, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &snap, 0));
+}
+
+TEST_F(uring, snapshot_of_a_stuck_update_times_out)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+	uint32_t seq = le32toh(self->page.seq_count);
+
+	NEED_COMMANDS();
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	EXPECT_EQ(-ETIMEDOUT, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &snap, 0));
+	EXPECT_EQ(sizeof(snap), snap.size);
+	EXPECT_EQ(0, snap.valid);
+}
+
+/*
+ * A worker of the ring waits, while the submitter goes on and ends the update. A
+ * submitter that is slow, or held up, comes too late each time.
+ */
+TEST_F(uring, snapshot_waits_for_an_update_elsewhere)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+	uint32_t seq = le32toh(self->page.seq_count);
+	int ret = -ETIMEDOUT;
+
+	NEED_COMMANDS();
+	for (int i = 0; i < 50 && ret == -ETIMEDOUT; i++) {
+		seq += 2;
+		ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq - 1)));
+		ASSERT_EQ(0, ring_command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT,
+					  &snap, 0, 0));
+		ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq)));
+		ret = ring_result(&self->ring, NULL);
+	}
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(seq, le32toh(snap.page.seq_count));
+}
+
+TEST_F(uring, snapshot_of_a_device_that_is_gone_fails)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+	char device[64];
+
+	NEED_COMMANDS();
+	ASSERT_TRUE(t_platform_device(T_KNOB, device, sizeof(device)));
+	ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/unbind", device));
+	EXPECT_EQ(-ENODEV, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &snap, 0));
+	EXPECT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", device));
+}
+
+TEST_F(uring, read_without_waiting_does_not_wait)
+{
+	uint32_t seq = le32toh(self->page.seq_count);
+	struct vmclock_page page;
+	struct iovec iov = { .iov_base = &page, .iov_len = sizeof(page) };
+
+	EXPECT_EQ(sizeof(page), preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	EXPECT_EQ(0, memcmp(&page, &self->page, sizeof(page)));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	EXPECT_EQ(-1, preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+TEST_F(uring, read_goes_to_several_buffers)
+{
+	unsigned char a[5], b[sizeof(struct vmclock_page)];
+	struct iovec iov[] = { { a, sizeof(a) }, { b, sizeof(b) } };
+
+	EXPECT_EQ(sizeof(a) + sizeof(b), preadv(self->fd, iov, 2, 0));
+	EXPECT_EQ(0, memcmp(a, &self->page, sizeof(a)));
+	EXPECT_EQ(0, memcmp(b, (char *)&self->page + sizeof(a), sizeof(b) - sizeof(a)));
+}
+
+TEST_F(uring, read_command_reads)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+	struct vmclock_page page;
+
+	io_uring_prep_read(sqe, self->fd, &page, sizeof(page), 0);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(sizeof(page), ring_result(&self->ring, NULL));
+	EXPECT_EQ(0, memcmp(&page, &self->page, sizeof(page)));
+}
+
+TEST_F(uring, multishot_poll_tells_each_update)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+	char byte;
+
+	io_uring_prep_poll_multishot(sqe, self->fd, POLLIN);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_TRUE(ring_is_quiet(&self->ring));
+		ASSERT_TRUE(t_publish(T_KNOB, &self->page, 1));
+		EXPECT_EQ(POLLIN, ring_result(&self->ring, NULL));
+		ASSERT_EQ(1, pread(self->fd, &byte, 1, 0));
+	}
+}
+
+TEST_HARNESS_MAIN
