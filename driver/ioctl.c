@@ -14,7 +14,6 @@
 #include <linux/uaccess.h>
 
 #include "vmclock.h"
-#include "vmclock_math.h"
 
 #define ARG_SIZE_MAX 4096
 
@@ -96,89 +95,31 @@ static long info_get(struct vmclock_device *vd, void __user *argp)
 	return arg_put(argp, room, &info, sizeof(info));
 }
 
-/* The same conditions as the library's judge(), in userspace/lib/time.c. */
-static bool line_is_trusted(const struct vmclock_page *page, u32 size, u64 counter)
-{
-	u64 flags = le64_to_cpu(page->flags);
-	u64 need = VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID;
-
-	if (counter != le64_to_cpu(page->counter_value))
-		need |= VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID;
-
-	return VMCLOCK_PAGE_HAS(size, time_maxerror_nanosec) &&
-	       (page->clock_status == VMCLOCK_PAGE_STATUS_SYNCHRONIZED ||
-		page->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING) &&
-	       page->time_type <= VMCLOCK_PAGE_TIME_MONOTONIC &&
-	       page->counter_period_frac_sec &&
-	       page->counter_period_shift <= VMCLOCK_MATH_SHIFT_MAX &&
-	       (flags & need) == need;
-}
-
 static void snapshot_fill_time(struct vmclock_snapshot *snap)
 {
-	const struct vmclock_page *page = &snap->page;
-	struct vmclock_time t;
-	struct vmclock_line line = {
-		.counter = le64_to_cpu(page->counter_value),
-		.time.sec = le64_to_cpu(page->time_sec),
-		.time.frac = le64_to_cpu(page->time_frac_sec),
-		.period = le64_to_cpu(page->counter_period_frac_sec),
-		.period_maxerror =
-			le64_to_cpu(page->counter_period_maxerror_rate_frac_sec),
-		.maxerror_ns = le64_to_cpu(page->time_maxerror_nanosec),
-		.shift = page->counter_period_shift,
-	};
-	u64 maxerror_ns;
+	struct vmclock_line_time time;
 
-	if (!line_is_trusted(page, snap->page_size, snap->counter) ||
-	    !vmclock_math_time(&line, snap->counter, &t) ||
-	    (page->time_type == VMCLOCK_PAGE_TIME_UTC &&
-	     vmclock_math_leap_is_near(page->leap_indicator, line.time.sec, t.sec)))
+	if (!vmclock_line_time(&snap->page, snap->page_size, snap->counter, &time))
 		return;
-	maxerror_ns = vmclock_math_maxerror_ns(&line, snap->counter);
-	if (maxerror_ns == U64_MAX)
-		return;
-
-	snap->time_sec = t.sec;
-	snap->time_nsec = vmclock_math_nsec(t.frac);
-	snap->maxerror_ns = maxerror_ns;
+	snap->time_sec = time.sec;
+	snap->time_nsec = time.nsec;
+	snap->maxerror_ns = time.maxerror_ns;
 	snap->valid |= VMCLOCK_SNAPSHOT_TIME;
-}
-
-static int read_with_clocks(struct vmclock_device *vd, struct vmclock_snapshot *snap,
-			    struct vmclock_clocks *clocks, bool nonblock)
-{
-	size_t len = min_t(size_t, vd->region_size, sizeof(snap->page));
-	int token = srcu_read_lock(&vd->srcu);
-	int ret;
-
-	if (vmclock_is_gone(vd))
-		ret = -ENODEV;
-	else if (nonblock)
-		ret = vmclock_page_try(vd, &snap->page, len, clocks) ? 0 : -EAGAIN;
-	else
-		ret = vmclock_page_read(vd, &snap->page, len, clocks);
-	srcu_read_unlock(&vd->srcu, token);
-	return ret;
 }
 
 static int snapshot_take(struct vmclock_device *vd, struct vmclock_snapshot *snap,
 			 bool nonblock)
 {
-	struct vmclock_clocks clocks;
-	int ret = read_with_clocks(vd, snap, &clocks, nonblock);
+	struct vmclock_clocks clocks = { };
+	int size = vmclock_line_take(vd, &snap->page, &clocks, nonblock);
 
-	if (ret)
-		return ret;
-	ret = vmclock_page_size(vd, &snap->page);
-	if (ret < 0)
-		return ret;
-	snap->page_size = ret;
-	memset((void *)&snap->page + ret, 0, sizeof(snap->page) - ret);
+	if (size < 0)
+		return size;
+	snap->page_size = size;
 
 	snap->before = clocks.before;
 	snap->after = clocks.after;
-	if (clocks.counter_usable && vmclock_counter_is_ours(snap->page.counter_id)) {
+	if (vmclock_line_has_counter(&snap->page, &clocks)) {
 		snap->valid |= VMCLOCK_SNAPSHOT_COUNTER;
 		if (clocks.correlated)
 			snap->valid |= VMCLOCK_SNAPSHOT_CORRELATED;

@@ -183,6 +183,18 @@ struct vmclock_clocks {
 	struct vmclock_system_time after;
 };
 
+/**
+ * struct vmclock_line_time - a time that the page vouches for
+ * @sec: seconds since the epoch of the page's scale
+ * @nsec: nanoseconds, rounded down
+ * @maxerror_ns: the true time lies within +/- this
+ */
+struct vmclock_line_time {
+	u64 sec;
+	u32 nsec;
+	u64 maxerror_ns;
+};
+
 /* Inside a read section of @srcu: may the page not be touched any more? */
 static inline bool vmclock_is_gone(const struct vmclock_device *vd)
 {
@@ -215,6 +227,14 @@ int vmclock_page_check(struct vmclock_device *vd, struct device *dev,
 bool vmclock_clocks_read(struct vmclock_clocks *clocks);
 bool vmclock_counter_usable(void);
 bool vmclock_counter_is_ours(u8 counter_id);
+
+/* line.c */
+int vmclock_line_take(struct vmclock_device *vd, struct vmclock_page *page,
+		      struct vmclock_clocks *clocks, bool nonblock);
+bool vmclock_line_has_counter(const struct vmclock_page *page,
+			      const struct vmclock_clocks *clocks);
+bool vmclock_line_time(const struct vmclock_page *page, u32 size, u64 counter,
+		       struct vmclock_line_time *time);
 
 /* chardev.c */
 extern const struct file_operations vmclock_fops;
