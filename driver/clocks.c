@@ -2,12 +2,15 @@
 /*
  * Reading the CPU's counter and the system's clocks as one set.
  */
+#include <linux/ptp_clock_kernel.h>
 #include <linux/timekeeping.h>
 
 #include "vmclock.h"
+#include "vmclock_kvmclock.h"
 
 #if defined(CONFIG_X86_64)
 #include <asm/msr.h>
+#include <asm/pvclock.h>
 #include <asm/tsc.h>
 
 #define COUNTER_ID VMCLOCK_PAGE_COUNTER_X86_TSC
@@ -20,6 +23,35 @@ static u64 read_counter_raw(void)
 bool vmclock_counter_usable(void)
 {
 	return boot_cpu_has(X86_FEATURE_TSC) && !check_tsc_unstable();
+}
+
+/*
+ * kvmclock is derived from the TSC, by numbers that the hypervisor gives; with
+ * the stable bit they are the same for all processors. One try: they change at
+ * migration, and then nothing is known of a reading before.
+ */
+static bool counter_of_derived(u64 cycles, u64 first, u64 last, u64 *counter)
+{
+	struct pvclock_vsyscall_time_info *info = pvclock_get_pvti_cpu0_va();
+	const struct pvclock_vcpu_time_info *src;
+	struct vmclock_kvmclock k;
+	unsigned int version;
+	u8 flags;
+
+	if (!info)
+		return false;
+	src = &info->pvti;
+	/* Its barriers, and those in read_retry, pair with the hypervisor's. */
+	version = pvclock_read_begin(src);
+	k.tsc = READ_ONCE(src->tsc_timestamp);
+	k.ns = READ_ONCE(src->system_time);
+	k.mul = READ_ONCE(src->tsc_to_system_mul);
+	k.shift = READ_ONCE(src->tsc_shift);
+	flags = READ_ONCE(src->flags);
+	if (pvclock_read_retry(src, version))
+		return false;
+	return (flags & PVCLOCK_TSC_STABLE_BIT) &&
+	       vmclock_kvmclock_find(&k, cycles, first, last, counter);
 }
 
 #elif defined(CONFIG_ARM64)
@@ -35,6 +67,11 @@ static u64 read_counter_raw(void)
 bool vmclock_counter_usable(void)
 {
 	return true;
+}
+
+static bool counter_of_derived(u64 cycles, u64 first, u64 last, u64 *counter)
+{
+	return false;
 }
 
 #else
@@ -86,30 +123,57 @@ static bool read_system(struct vmclock_system_time *t, u64 *cycles)
 	return true;
 }
 
+/*
+ * The counter's value at the moment when the timekeeper's clocksource had the
+ * value @cycles, which was after @first and before @last.
+ */
+static bool counter_at(u64 cycles, u64 first, u64 last, u64 *counter)
+{
+	if (cycles - first > last - first)
+		return counter_of_derived(cycles, first, last, counter);
+	*counter = cycles;
+	return true;
+}
+
+static void read_between_stamps(struct vmclock_clocks *clocks)
+{
+	ptp_read_system_prets(clocks->stamps);
+	clocks->counter = read_counter();
+	ptp_read_system_postts(clocks->stamps);
+	clocks->counter_usable = vmclock_counter_usable();
+}
+
 /**
  * vmclock_clocks_read() - read counter and system clocks together
- * @clocks: the result
+ * @clocks: what is wanted, and the result
  *
  * Whether the timekeeper runs on our counter can't be asked of every kernel.
  * But its snapshot tells the clocksource's value, and if that lies between two
  * readings of our counter around it, then the system's time is the time at that
- * counter value, to within those readings.
+ * counter value, to within those readings. kvmclock's value tells which counter
+ * value it was computed from.
  *
  * Return: true, or false if the system's clocks gave no consistent set, since
  * one was set in the middle: try again.
  */
 bool vmclock_clocks_read(struct vmclock_clocks *clocks)
 {
-	u64 first = read_counter(), last, cycles;
+	u64 first, last, cycles;
 
+	if (clocks->counter_only) {
+		read_between_stamps(clocks);
+		return true;
+	}
+
+	first = read_counter();
 	if (!read_system(&clocks->before, &cycles))
 		return false;
 	last = read_counter();
 
 	clocks->counter_usable = vmclock_counter_usable();
-	clocks->correlated = clocks->counter_usable && cycles - first <= last - first;
+	clocks->correlated = clocks->counter_usable &&
+			     counter_at(cycles, first, last, &clocks->counter);
 	if (clocks->correlated) {
-		clocks->counter = cycles;
 		clocks->after = clocks->before;
 		return true;
 	}

@@ -12,6 +12,7 @@
 #include <linux/eventfd.h>
 #include <linux/mm.h>
 #include <linux/platform_device.h>
+#include <linux/ptp_clock_kernel.h>
 #include <linux/timekeeping.h>
 #include <linux/vmclock-dev.h>
 
@@ -165,6 +166,53 @@ static inline void vmclock_uring_done(struct io_uring_cmd *cmd, int ret,
 #define DEFINE_VMCLOCK_URING_WORK(name, fn) \
 	static void name(struct io_uring_cmd *cmd, unsigned int issue_flags) \
 	{ fn(cmd, issue_flags); }
+#endif
+
+/**
+ * vmclock_crosststamp_set() - fill a cross timestamp
+ * @cts: the stamp; in newer kernels it says which clock is wanted
+ * @device: the device's time
+ * @counter: value of the architecture's counter then
+ * @real: CLOCK_REALTIME then
+ * @raw: CLOCK_MONOTONIC_RAW then
+ *
+ * Return: false if another clock than CLOCK_REALTIME is wanted.
+ */
+static inline bool vmclock_crosststamp_set(struct system_device_crosststamp *cts,
+					   ktime_t device, u64 counter,
+					   ktime_t real, ktime_t raw)
+{
+#ifdef HAVE_CROSSTSTAMP_SYSTIME
+	if (cts->clock_id != CLOCK_REALTIME)
+		return false;
+	cts->sys_counter.cycles = counter;
+	cts->sys_counter.cs_id = IS_ENABLED(CONFIG_X86) ? CSID_X86_TSC : CSID_ARM_ARCH_COUNTER;
+	cts->sys_counter.use_nsecs = false;
+	cts->sys_systime = real;
+#else
+	cts->sys_realtime = real;
+#endif
+	cts->device = device;
+	cts->sys_monoraw = raw;
+	return true;
+}
+
+/* What a PTP clock answers that is asked for its free-running counter. */
+static inline void vmclock_ptp_set_cycles(struct ptp_clock_info *info,
+					  int (*fn)(struct ptp_clock_info *info,
+						    struct timespec64 *ts,
+						    struct ptp_system_timestamp *stamps))
+{
+#ifdef HAVE_PTP_CYCLES
+	info->getcyclesx64 = fn;
+#endif
+}
+
+/* The time scale of the PTP clock that this kernel's own driver would make. */
+#ifdef HAVE_IN_TREE_TAI
+#define VMCLOCK_PTP_TIMESCALE_DEFAULT "tai"
+#else
+#define VMCLOCK_PTP_TIMESCALE_DEFAULT "utc"
 #endif
 
 #endif /* VMCLOCK_COMPAT_H */

@@ -192,16 +192,18 @@ static int vmclock_probe(struct platform_device *pdev)
 		goto err_put;
 	platform_set_drvdata(pdev, vd);
 	vmclock_notify_start(vd);
+	vmclock_ptp_add(vd, dev);
 	err = add_node(vd, dev);
 	if (err)
-		goto err_unmap;
+		goto err_remove_ptp;
 
 	dev_info(dev, "/dev/%s, region of %u bytes, counter %u\n", vd->node_name,
 		 vd->region_size, vmclock_page_counter_id(vd));
 	vmclock_source_attach(vd, pdev);
 	return 0;
 
-err_unmap:
+err_remove_ptp:
+	vmclock_ptp_remove(vd);
 	memunmap(vd->page);
 err_put:
 	vmclock_put(vd);
@@ -223,6 +225,7 @@ static void unbind(struct platform_device *pdev)
 	synchronize_srcu(&vd->srcu);
 	vmclock_notify_gone(vd);
 	vmclock_mapping_zap(vd);
+	vmclock_ptp_remove(vd);
 	memunmap(vd->page);
 
 	vmclock_put(vd);
@@ -275,7 +278,9 @@ static int __init vmclock_init(void)
 		pr_err("mode %#o has bits other than read and write permissions\n", mode);
 		return -EINVAL;
 	}
-
+	err = vmclock_ptp_init();
+	if (err)
+		return err;
 	err = vmclock_notify_init();
 	if (err)
 		return err;

@@ -71,7 +71,8 @@ static int info_fill(struct vmclock_device *vd, struct vmclock_info *info)
 	info->region_size = vd->region_size;
 	info->map_size = vd->map_size;
 	info->index = vd->index;
-	info->ptp_index = -1;
+	info->ptp_index = vd->ptp_index;
+	info->ptp_timescale = vmclock_ptp_timescale(vd);
 	info->counter_usable = vmclock_counter_usable();
 	info->bus = vd->bus;
 	info->events_from = vmclock_notify_source(vd);

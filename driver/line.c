@@ -106,3 +106,39 @@ bool vmclock_line_time(const struct vmclock_page *page, u32 size, u64 counter,
 	time->maxerror_ns = vmclock_math_maxerror_ns(&line, counter);
 	return time->maxerror_ns != U64_MAX;
 }
+
+/**
+ * vmclock_line_to_scale() - move a time from the page's scale to another
+ * @page: the copy
+ * @time: from vmclock_line_time() of @page
+ * @scale: VMCLOCK_PAGE_TIME_TAI or _UTC
+ *
+ * The offset holds at the line's reference point. So no leap second may lie
+ * between that and the time; vmclock_line_time() has seen to it if the page is
+ * in UTC, of which TAI is always known then.
+ *
+ * Return: true, or false if the page does not vouch for a time on that scale.
+ */
+bool vmclock_line_to_scale(const struct vmclock_page *page,
+			   struct vmclock_line_time *time, u8 scale)
+{
+	s64 offset = (s16)le16_to_cpu(page->tai_offset_sec);
+	u64 from = le64_to_cpu(page->time_sec), ahead = -offset;
+
+	if (page->time_type == scale)
+		return true;
+	/* Since 1972 TAI has been ahead: what says otherwise has the sign wrong. */
+	if (page->time_type == VMCLOCK_PAGE_TIME_MONOTONIC || offset > 0 ||
+	    !(le64_to_cpu(page->flags) & VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID))
+		return false;
+
+	if (scale == VMCLOCK_PAGE_TIME_TAI) {
+		time->sec += ahead;
+		return time->sec >= ahead;
+	}
+	if (from < ahead || time->sec < ahead ||
+	    vmclock_math_leap_is_near(page->leap_indicator, from - ahead, time->sec - ahead))
+		return false;
+	time->sec -= ahead;
+	return true;
+}

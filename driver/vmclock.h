@@ -15,6 +15,7 @@
  *
  *	field			written			read
  *	page			probe, before open	entered
+ *	ptp			probe, before open	remove
  *	gone			remove			inside read sections
  *	tombstone contents	remove, before gone	faults that saw gone
  *	the rest		probe, before open	while referenced
@@ -26,6 +27,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
+#include <linux/ptp_clock_kernel.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/types.h>
@@ -33,6 +35,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+struct device;
 struct eventfd_ctx;
 struct fasync_struct;
 struct file;
@@ -125,6 +128,9 @@ struct vmclock_notify {
  * @inode: its address space collects all mappings, whichever node they came
  *	through, so that removal finds them
  * @tombstone: what readers of the mapping see after removal
+ * @ptp: the PTP clock, or NULL
+ * @ptp_info: its operations; the kernel writes to it
+ * @ptp_index: N of its /dev/ptpN, or -1
  * @notify: events
  */
 struct vmclock_device {
@@ -142,6 +148,9 @@ struct vmclock_device {
 	char name[sizeof_field(struct vmclock_info, name)];
 	struct inode *inode;
 	struct vmclock_page *tombstone;
+	struct ptp_clock *ptp;
+	struct ptp_clock_info ptp_info;
+	int ptp_index;
 	struct vmclock_notify notify;
 };
 
@@ -169,6 +178,9 @@ struct vmclock_file {
 
 /**
  * struct vmclock_clocks - readings taken inside one window of the page
+ * @counter_only: in: no system clock is wanted but what @stamps gets
+ * @stamps: in: with @counter_only, if not NULL, filled right before and after
+ *	the counter is read
  * @counter: this architecture's counter
  * @counter_usable: the kernel considers it stable
  * @correlated: @before is the system's time at exactly @counter
@@ -176,6 +188,8 @@ struct vmclock_file {
  * @after: system clocks after it; equal to @before if @correlated
  */
 struct vmclock_clocks {
+	bool counter_only;
+	struct ptp_system_timestamp *stamps;
 	u64 counter;
 	bool counter_usable;
 	bool correlated;
@@ -235,6 +249,8 @@ bool vmclock_line_has_counter(const struct vmclock_page *page,
 			      const struct vmclock_clocks *clocks);
 bool vmclock_line_time(const struct vmclock_page *page, u32 size, u64 counter,
 		       struct vmclock_line_time *time);
+bool vmclock_line_to_scale(const struct vmclock_page *page,
+			   struct vmclock_line_time *time, u8 scale);
 
 /* chardev.c */
 extern const struct file_operations vmclock_fops;
@@ -289,5 +305,11 @@ __poll_t vmclock_event_poll(struct vmclock_file *vf);
 int vmclock_event_set(struct vmclock_file *vf, u32 events);
 int vmclock_event_set_eventfd(struct vmclock_file *vf, struct eventfd_ctx *ctx, u32 events);
 int vmclock_event_fasync(int fd, struct file *file, int on);
+
+/* ptp.c */
+int vmclock_ptp_init(void);
+u8 vmclock_ptp_timescale(const struct vmclock_device *vd);
+void vmclock_ptp_add(struct vmclock_device *vd, struct device *dev);
+void vmclock_ptp_remove(struct vmclock_device *vd);
 
 #endif /* VMCLOCK_H */

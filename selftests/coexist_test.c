@@ -18,20 +18,6 @@
 #define MODULE "/vmclock.ko"
 #define RIVAL "/selftests/rival.ko"
 
-static int load(const char *path, const char *params)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int err = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
-
-	close(fd);
-	return err;
-}
-
-static int unload(const char *name)
-{
-	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
-}
-
 FIXTURE(rival) {
 	char held[64];
 };
@@ -39,16 +25,16 @@ FIXTURE(rival) {
 FIXTURE_SETUP(rival)
 {
 	ASSERT_TRUE(t_platform_device(8, self->held, sizeof(self->held)));
-	ASSERT_EQ(0, unload("vmclock"));
-	ASSERT_EQ(0, load(RIVAL, ""));
-	ASSERT_EQ(0, load(MODULE, ""));
+	ASSERT_EQ(0, t_unload("vmclock"));
+	ASSERT_EQ(0, t_load(RIVAL, ""));
+	ASSERT_EQ(0, t_load(MODULE, ""));
 }
 
 FIXTURE_TEARDOWN(rival)
 {
-	EXPECT_EQ(0, unload("vmclock"));
-	EXPECT_EQ(0, unload("rival"));
-	EXPECT_EQ(0, load(MODULE, ""));
+	EXPECT_EQ(0, t_unload("vmclock"));
+	EXPECT_EQ(0, t_unload("rival"));
+	EXPECT_EQ(0, t_load(MODULE, ""));
 }
 
 TEST_F(rival, keeps_its_device_and_we_say_so)
@@ -76,13 +62,13 @@ TEST(mode_of_the_nodes_is_a_parameter)
 {
 	struct stat st;
 
-	ASSERT_EQ(0, unload("vmclock"));
-	EXPECT_EQ(-EINVAL, load(MODULE, "mode=01444"));
-	ASSERT_EQ(0, load(MODULE, "mode=0400"));
+	ASSERT_EQ(0, t_unload("vmclock"));
+	EXPECT_EQ(-EINVAL, t_load(MODULE, "mode=01444"));
+	ASSERT_EQ(0, t_load(MODULE, "mode=0400"));
 	EXPECT_EQ(0, stat("/dev/vmclock", &st));
 	EXPECT_EQ(0400, st.st_mode & 07777);
-	ASSERT_EQ(0, unload("vmclock"));
-	ASSERT_EQ(0, load(MODULE, ""));
+	ASSERT_EQ(0, t_unload("vmclock"));
+	ASSERT_EQ(0, t_load(MODULE, ""));
 }
 
 TEST_HARNESS_MAIN

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -17,7 +18,7 @@
 
 #define ACPI_DIR "/sys/bus/acpi/devices"
 
-static bool read_line(const char *path, char *line, size_t size)
+bool t_read_line(const char *path, char *line, size_t size)
 {
 	FILE *f = fopen(path, "re");
 	bool ok = f && fgets(line, size, f);
@@ -69,7 +70,7 @@ static bool acpi_device(const char *want, char *name, size_t size)
 
 	while (d && !found && (e = readdir(d))) {
 		snprintf(path, sizeof(path), ACPI_DIR "/%s/path", e->d_name);
-		found = read_line(path, line, sizeof(line)) && !strcmp(line, want);
+		found = t_read_line(path, line, sizeof(line)) && !strcmp(line, want);
 		if (found)
 			snprintf(name, size, "%s", e->d_name);
 	}
@@ -97,7 +98,7 @@ bool t_ring(void)
 	if (!acpi_device("\\_SB_.BELL", name, sizeof(name)))
 		return false;
 	snprintf(path, sizeof(path), ACPI_DIR "/%s/status", name);
-	return read_line(path, status, sizeof(status)) && !strcmp(status, "15");
+	return t_read_line(path, status, sizeof(status)) && !strcmp(status, "15");
 }
 
 bool t_node(int page, char *path, size_t size)
@@ -118,6 +119,22 @@ int t_open(int page, int flags)
 	char path[128];
 
 	return t_node(page, path, sizeof(path)) ? open(path, flags | O_CLOEXEC) : -1;
+}
+
+int t_open_ptp(int page, int *index, int flags)
+{
+	struct vmclock_info info = { .size = sizeof(info) };
+	int fd = t_open(page, O_RDONLY), err;
+	char path[32];
+
+	err = ioctl(fd, VMCLOCK_IOC_INFO, &info);
+	close(fd);
+	if (err || info.ptp_index < 0)
+		return -1;
+	if (index)
+		*index = info.ptp_index;
+	snprintf(path, sizeof(path), "/dev/ptp%d", info.ptp_index);
+	return open(path, flags | O_CLOEXEC);
 }
 
 static int link_fd(void)
@@ -229,7 +246,7 @@ bool t_sleeps(pid_t tid)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
 	for (int i = 0; i < 2000; i++) {
-		if (!read_line(path, line, sizeof(line)))
+		if (!t_read_line(path, line, sizeof(line)))
 			return false;
 		state = strrchr(line, ')');
 		if (state && state[2] == 'S')
@@ -250,6 +267,20 @@ int t_write_file(const char *path, const char *text)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+int t_load(const char *path, const char *params)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
+
+	close(fd);
+	return err;
+}
+
+int t_unload(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
 int t_count_in_log(const char *first, const char *second, char *line, size_t size)

@@ -34,6 +34,12 @@ bool t_node(int page, char *path, size_t size);
 int t_open(int page, int flags);
 
 /*
+ * Open the PTP clock of a test page; its number goes to @index, if not NULL.
+ * Return: a file descriptor, or -1.
+ */
+int t_open_ptp(int page, int *index, int flags);
+
+/*
  * Change or look at a test page from outside the machine, while it runs.
  * Return: false if the host did not do it.
  */
@@ -73,6 +79,13 @@ bool t_sleeps(pid_t tid);
 
 /* Write a word to a file in sysfs. Return: 0 or a negative errno. */
 int t_write_file(const char *path, const char *text);
+
+/* The first line of a file, without its end. Return: false if there is none. */
+bool t_read_line(const char *path, char *line, size_t size);
+
+/* Load and unload a module. Return: 0 or a negative errno. */
+int t_load(const char *path, const char *params);
+int t_unload(const char *name);
 
 /* Lines of the kernel's log that have both texts; the last one goes to @line. */
 int t_count_in_log(const char *first, const char *second, char *line, size_t size);

@@ -33,7 +33,7 @@ check_shellcheck() {
 
 # It prints what is missing and exits with 0.
 check_kernel_doc() {
-	complaints=$(for header in uapi/linux/*.h driver/vmclock_math.h userspace/include/*.h \
+	complaints=$(for header in uapi/linux/*.h driver/vmclock_math.h driver/vmclock_kvmclock.h userspace/include/*.h \
 			userspace/compat/*.h; do
 		perl "$KERNEL_SCRIPTS/kernel-doc" -none "$header" 2>&1
 	done)

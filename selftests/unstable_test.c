@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -38,6 +39,8 @@ TEST_F(unstable, info_says_so)
 	ASSERT_EQ(0, ioctl(self->fd, VMCLOCK_IOC_INFO, &info));
 	EXPECT_EQ(VMCLOCK_PAGE_COUNTER_X86_TSC, info.counter_id);
 	EXPECT_EQ(0, info.counter_usable);
+	EXPECT_EQ(-1, info.ptp_index);
+	EXPECT_EQ(VMCLOCK_PTP_NONE, info.ptp_timescale);
 }
 
 TEST_F(unstable, snapshot_has_the_page_but_no_time)
@@ -62,6 +65,17 @@ TEST_F(unstable, library_refuses_the_counter)
 	EXPECT_EQ(VMCLK_WRONG_COUNTER, stamp.reason);
 	EXPECT_EQ(0x1111, stamp.disruption_marker);
 	vmclk_close(clk);
+}
+
+TEST_F(unstable, there_is_no_ptp_clock)
+{
+	char name[64], path[64];
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(path, sizeof(path), "/sys/class/ptp/ptp%d/clock_name", i);
+		EXPECT_FALSE(t_read_line(path, name, sizeof(name)) &&
+			     !strncmp(name, "vmclock", 7));
+	}
 }
 
 TEST_F(unstable, log_warns)

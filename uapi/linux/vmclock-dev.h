@@ -58,6 +58,11 @@
 #define VMCLOCK_EVENTS_NOTIFIED	1	/* the hypervisor notifies, the page says */
 #define VMCLOCK_EVENTS_WATCHED	2	/* it looks, every @watch_us */
 
+/* struct vmclock_info, @ptp_timescale. */
+#define VMCLOCK_PTP_NONE	0	/* there is no PTP clock */
+#define VMCLOCK_PTP_UTC		1
+#define VMCLOCK_PTP_TAI		2
+
 /**
  * struct vmclock_info - argument of VMCLOCK_IOC_INFO
  * @size: see above
@@ -81,6 +86,10 @@
  *	next while somebody waits, rounded up to the kernel's ticks; else 0
  * @name: the kernel's name of the device that was bound, "AMZNC10C:00" for
  *	example; NUL-terminated, cut if longer
+ * @ptp_timescale: VMCLOCK_PTP_*: the scale of the PTP clock, whatever the
+ *	page's is. A reading that the page does not vouch for on that scale
+ *	fails with ENODATA.
+ * @reserved: zero
  *
  * Never waits. No error beyond the common ones.
  */
@@ -98,6 +107,8 @@ struct vmclock_info {
 	__u8 events_from;
 	__u32 watch_us;
 	char name[32];
+	__u8 ptp_timescale;
+	__u8 reserved[7];
 };
 
 /**

@@ -61,7 +61,8 @@ __u64 use_info(const struct vmclock_info *i)
 {
 	return i->size + i->flags + i->features + i->region_size + i->map_size +
 	       i->index + i->ptp_index + i->counter_id + i->counter_usable +
-	       i->bus + i->events_from + i->watch_us + i->name[0];
+	       i->bus + i->events_from + i->watch_us + i->name[0] + i->ptp_timescale +
+	       i->reserved[0];
 }
 
 static __u64 use_system_time(const struct vmclock_system_time *t)

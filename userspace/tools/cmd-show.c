@@ -203,6 +203,20 @@ static const char *events_from_str(uint8_t events_from)
 	}
 }
 
+static const char *ptp_timescale_str(uint8_t timescale)
+{
+	switch (timescale) {
+	case VMCLOCK_PTP_NONE:
+		return "none";
+	case VMCLOCK_PTP_UTC:
+		return "UTC";
+	case VMCLOCK_PTP_TAI:
+		return "TAI";
+	default:
+		return "unknown";
+	}
+}
+
 static void add_info(struct table *t, const struct vmclock_info *info)
 {
 	char text[TEXT_MAX];
@@ -215,6 +229,8 @@ static void add_info(struct table *t, const struct vmclock_info *info)
 		add(t, "ptp_index", info->ptp_index, true, "/dev/ptp%" PRId32, info->ptp_index);
 	else
 		add(t, "ptp_index", (uint32_t)info->ptp_index, true, "none");
+	add(t, "ptp_timescale", info->ptp_timescale, true, "%s",
+	    ptp_timescale_str(info->ptp_timescale));
 	add(t, "counter_id", info->counter_id, true, "%s", vmclk_counter_str(info->counter_id));
 	add(t, "counter_usable", info->counter_usable, true, "%s",
 	    info->counter_usable ? "yes" : "no");
