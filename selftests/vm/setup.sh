@@ -43,6 +43,11 @@ liburing-dev: the tests of io_uring are written with it
 acpica-tools: compiles the ACPI table of the guest's test devices
 liburing-dev: io_uring, for the programs that wait by it
 tzdata: its list of leap seconds tells TAI from UTC
+libcap2: chronyd, which runs in the guest, is linked with it
+libedit2: the same for chronyc
+libgnutls30: the same for chronyd
+libnettle8: the same for both
+libseccomp2: the same for chronyd
 $headers: the guest kernel's headers, to build the module against"
 
 # Only `make soak` needs these: they are large.
@@ -237,6 +242,21 @@ fetch_abi_header() {
 	keep "$tmp/abi" abi-header
 }
 
+# Not installed: chrony would take over this system's clock.
+fetch_clients() {
+	[ ! -d "$cache/clients" ] || return 0
+	say "fetching linuxptp and chrony: they use the PTP clock in the guest (not installed)"
+	for package in linuxptp chrony; do
+		download "$package" || {
+			apt_update
+			download "$package" || return
+		}
+	done
+	unpack "$tmp"/linuxptp_*.deb "$tmp/clients" ./usr/sbin/phc_ctl || return
+	unpack "$tmp"/chrony_*.deb "$tmp/clients" ./usr/sbin/chronyd ./usr/bin/chronyc || return
+	keep "$tmp/clients" clients
+}
+
 fetch_kernel() {
 	guest_version
 	fetch_image && fetch_source && return
@@ -259,6 +279,7 @@ write_setup_mk() {
 		KERNEL_SCRIPTS := $cache/$source/scripts
 		IOCTL_NUMBER_RST := $cache/$source/Documentation/userspace-api/ioctl/ioctl-number.rst
 		VMCLOCK_ABI_INCLUDE := $cache/abi-header/usr/include
+		CLIENTS := $cache/clients/usr
 	END
 	cmp -s "$tmp/setup.mk" "$build/setup.mk" || cp "$tmp/setup.mk" "$build/setup.mk"
 }
@@ -274,4 +295,5 @@ refresh_leap_seconds
 install_qemu
 fetch_kernel || die "could not fetch the guest's kernel"
 fetch_abi_header || die "could not fetch <linux/vmclock-abi.h>"
+fetch_clients || die "could not fetch linuxptp and chrony"
 write_setup_mk

@@ -57,12 +57,21 @@ def stop(child, patience=10):
         return child.wait()
 
 
+def libraries(program):
+    """What a program is linked with at run time: absolute paths, none if static."""
+    ldd = subprocess.run(["ldd", program], check=False, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return re.findall(r"(/\S+) \(0x", ldd.stdout)
+
+
 def make_image(path, build, module, programs, listing):
-    """Pack the initramfs: init, the module, the list, the programs."""
+    """Pack the initramfs: init, the module, the list, the programs, their libraries."""
     with tempfile.TemporaryDirectory(prefix="vmclock-") as root:
         root = pathlib.Path(root)
         files = {"init": build / "vm/init", "vmclock.ko": module}
         files |= {program: build / program for program in programs}
+        files |= {library.lstrip("/"): library for program in programs
+                  for library in libraries(build / program)}
         for name, source in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / name)
