@@ -141,6 +141,7 @@ guest-tests: machine
 	$(Q)$(MAKE) $(if $(Q),-s) -C selftests $(JOBS) KSELFTEST_DIR=$(KSELFTEST_DIR) \
 		OUTPUT=$(BUILD)/selftests
 	$(Q)cp -u $(BUILD)/guest/rival/rival.ko $(BUILD)/selftests/
+	$(Q)cp -u $(guest)/driver/vmclock_sim.ko $(BUILD)/selftests/
 	$(Q)mkdir -p $(BUILD)/clients/right
 	$(Q)cp -u $(CLIENTS)/sbin/phc_ctl $(CLIENTS)/sbin/chronyd $(CLIENTS)/bin/chronyc $(BUILD)/clients/
 	$(Q)cp -u /usr/share/zoneinfo/right/UTC $(BUILD)/clients/right/

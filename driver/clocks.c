@@ -2,6 +2,7 @@
 /*
  * Reading the CPU's counter and the system's clocks as one set.
  */
+#include <linux/export.h>
 #include <linux/ptp_clock_kernel.h>
 #include <linux/timekeeping.h>
 
@@ -103,7 +104,7 @@ static u64 read_counter(void)
  * between the two, if no clock was set meanwhile. Return: false if one was, or
  * if the timekeeper is suspended.
  */
-static bool read_system(struct vmclock_system_time *t, u64 *cycles)
+static bool read_system(struct vmclock_system_time *t, u64 *cycles, unsigned int *set_seq)
 {
 	struct vmclock_system_snapshot snap, again;
 	ktime_t offset;
@@ -120,6 +121,7 @@ static bool read_system(struct vmclock_system_time *t, u64 *cycles)
 	t->monotonic_raw_ns = ktime_to_ns(snap.raw);
 	t->boottime_ns = ktime_to_ns(ktime_add(snap.real, offset));
 	*cycles = snap.cycles;
+	*set_seq = snap.clock_was_set_seq;
 	return true;
 }
 
@@ -158,6 +160,7 @@ static void read_between_stamps(struct vmclock_clocks *clocks)
  */
 bool vmclock_clocks_read(struct vmclock_clocks *clocks)
 {
+	unsigned int ignored;
 	u64 first, last, cycles;
 
 	if (clocks->counter_only) {
@@ -166,7 +169,7 @@ bool vmclock_clocks_read(struct vmclock_clocks *clocks)
 	}
 
 	first = read_counter();
-	if (!read_system(&clocks->before, &cycles))
+	if (!read_system(&clocks->before, &cycles, &clocks->clock_was_set_seq))
 		return false;
 	last = read_counter();
 
@@ -179,5 +182,6 @@ bool vmclock_clocks_read(struct vmclock_clocks *clocks)
 	}
 
 	clocks->counter = last;
-	return read_system(&clocks->after, &cycles);
+	return read_system(&clocks->after, &cycles, &ignored);
 }
+EXPORT_SYMBOL_GPL(vmclock_clocks_read);	/* for vmclock_sim */

@@ -57,7 +57,8 @@ static struct vmclock_device *device_create_counted(struct device *dev)
 	vd->index = -1;
 	vmclock_notify_create(vd);
 	strscpy(vd->name, dev_name(dev), sizeof(vd->name));
-	vd->bus = has_acpi_companion(dev) ? VMCLOCK_BUS_ACPI : VMCLOCK_BUS_OF;
+	vd->bus = has_acpi_companion(dev) ? VMCLOCK_BUS_ACPI :
+		  dev->of_node ? VMCLOCK_BUS_OF : VMCLOCK_BUS_SIM;
 
 	err = init_srcu_struct(&vd->srcu);
 	if (err)
@@ -246,9 +247,16 @@ static const struct of_device_id of_ids[] = {
 };
 MODULE_DEVICE_TABLE(of, of_ids);
 
+static const struct platform_device_id sim_ids[] = {
+	{ VMCLOCK_SIM_DEVICE },
+	{ }
+};
+MODULE_DEVICE_TABLE(platform, sim_ids);
+
 static struct platform_driver vmclock_driver = {
 	.probe = vmclock_probe,
 	.remove = vmclock_remove,
+	.id_table = sim_ids,
 	.driver = {
 		.name = DRIVER_NAME,
 		.acpi_match_table = acpi_ids,

@@ -35,6 +35,9 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+/* The platform device that vmclock_sim makes. */
+#define VMCLOCK_SIM_DEVICE "vmclock-sim"
+
 struct device;
 struct eventfd_ctx;
 struct fasync_struct;
@@ -186,6 +189,7 @@ struct vmclock_file {
  * @correlated: @before is the system's time at exactly @counter
  * @before: system clocks before @counter
  * @after: system clocks after it; equal to @before if @correlated
+ * @clock_was_set_seq: changes when CLOCK_REALTIME is set; with @before
  */
 struct vmclock_clocks {
 	bool counter_only;
@@ -195,6 +199,7 @@ struct vmclock_clocks {
 	bool correlated;
 	struct vmclock_system_time before;
 	struct vmclock_system_time after;
+	unsigned int clock_was_set_seq;
 };
 
 /**

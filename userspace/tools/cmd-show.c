@@ -184,6 +184,8 @@ static const char *bus_str(uint8_t bus)
 		return "ACPI";
 	case VMCLOCK_BUS_OF:
 		return "device tree";
+	case VMCLOCK_BUS_SIM:
+		return "simulator";
 	default:
 		return "unknown";
 	}

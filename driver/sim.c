@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vmclock_sim: a VMClock in software, for machines whose hypervisor has none,
+ * and for tests.
+ *
+ * The page is one of this kernel's own, behind a platform device that the module
+ * vmclock binds. It has two writers, one at a time:
+ *
+ * - this module, once a second, from the timekeeper. How wrong the timekeeper is
+ *   a module can't know: the bound is what the parameters say, and without them
+ *   there is none, and the status is UNKNOWN.
+ * - a process of root's that has opened /dev/vmclock_sim and mapped the page from
+ *   there. When its last descriptor and mapping are gone, this module goes on,
+ *   with another disruption marker.
+ *
+ * Faults can be put into what this module writes: the attribute "fault" of the
+ * misc device. A reader that keeps the protocol takes none of them for a time.
+ *
+ * Lifetime: open files and mappings hold the module, mappings hold the page. The
+ * platform device goes before the page does: vmclock takes its mappings back
+ * when it is unbound.
+ */
+#include <linux/bitops.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/io.h>
+#include <linux/math64.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/random.h>
+#include <linux/sysfs.h>
+#include <linux/workqueue.h>
+
+#include "vmclock.h"
+#include "vmclock_math.h"
+
+#define MAXERROR_PPB_MAX	100000000UL
+/* Of the page's period; that of a counter above 17 MHz fits. */
+#define SHIFT			24
+#define NS_PER_TICK_MAX		58
+#define SLOPE_MIN_MS		100
+#define TRIES			10
+
+static unsigned long maxerror_ns;
+module_param(maxerror_ns, ulong, 0444);
+MODULE_PARM_DESC(maxerror_ns, "how wrong the system's clock is at most, ns (default: not known)");
+
+static unsigned long maxerror_ppb;
+module_param(maxerror_ppb, ulong, 0444);
+MODULE_PARM_DESC(maxerror_ppb, "how wrong its rate is at most, 1e-9 (default: not known)");
+
+enum fault {
+	FAULT_NONE,
+	FAULT_ODD,	/* an update that never ends */
+	FAULT_TORN,	/* garbage in the fields during updates, and many of those */
+	FAULT_MAGIC,
+	FAULT_VERSION,
+	FAULT_SHORT,	/* the page ends before the time */
+	FAULT_SHIFT,	/* a period shift that no word is wide enough for */
+};
+
+static const char *const fault_names[] = {
+	[FAULT_NONE] = "none", [FAULT_ODD] = "odd", [FAULT_TORN] = "torn",
+	[FAULT_MAGIC] = "magic", [FAULT_VERSION] = "version",
+	[FAULT_SHORT] = "short", [FAULT_SHIFT] = "shift",
+};
+
+/* A point that the system's clock went through. */
+struct point {
+	u64 counter;
+	s64 real_ns;
+	s64 raw_ns;
+	unsigned int was_set;
+};
+
+/* All but @page, @shared and @pdev, which do not change, is protected by @lock. */
+static struct {
+	struct page *page;
+	struct vmclock_page *shared;	/* what readers see */
+	struct platform_device *pdev;
+	struct mutex lock;
+	bool fed;			/* somebody else writes */
+	enum fault fault;
+	struct vmclock_page image;	/* what we write */
+	struct point last;
+	u64 period;			/* 0: not known yet */
+} sim = { .lock = __MUTEX_INITIALIZER(sim.lock) };
+
+static u32 seq_begin(void)
+{
+	u32 seq = le32_to_cpu(READ_ONCE(sim.shared->seq_count)) | 1;
+
+	WRITE_ONCE(sim.shared->seq_count, cpu_to_le32(seq));
+	virt_wmb();	/* odd number before fields; pairs with try_read(), page.c */
+	return seq;
+}
+
+static void seq_end(u32 seq)
+{
+	virt_wmb();	/* fields before even number; pairs with try_read(), page.c */
+	WRITE_ONCE(sim.shared->seq_count, cpu_to_le32(seq + 1));
+}
+
+/* All of @image but the number. */
+static void copy_fields(const struct vmclock_page *image)
+{
+	const size_t after = offsetofend(struct vmclock_page, seq_count) / sizeof(u64);
+	const u64 *from = (const void *)image;
+	u64 *to = (void *)sim.shared;
+	size_t i;
+
+	BUILD_BUG_ON(offsetofend(struct vmclock_page, seq_count) != 16);
+	WRITE_ONCE(to[0], from[0]);
+	WRITE_ONCE(*(u32 *)&to[1], *(const u32 *)&from[1]);
+	for (i = after; i < sizeof(*image) / sizeof(u64); i++)
+		WRITE_ONCE(to[i], from[i]);
+}
+
+static void publish(const struct vmclock_page *image)
+{
+	u32 seq = seq_begin();
+
+	copy_fields(image);
+	seq_end(seq);
+}
+
+/* The line of @image moved by years, for as long as the number is odd. */
+static void tear(const struct vmclock_page *image)
+{
+	struct vmclock_page garbage = *image;
+	int i;
+
+	garbage.time_sec = cpu_to_le64(le64_to_cpu(image->time_sec) + 1000000000);
+	garbage.clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
+	for (i = 0; i < 20; i++) {
+		u32 seq = seq_begin();
+
+		copy_fields(&garbage);
+		udelay(50);
+		copy_fields(image);
+		seq_end(seq);
+		udelay(50);
+	}
+}
+
+static void apply(enum fault fault, struct vmclock_page *image)
+{
+	switch (fault) {
+	case FAULT_NONE:
+	case FAULT_ODD:
+	case FAULT_TORN:
+		break;
+	case FAULT_MAGIC:
+		image->magic = 0;
+		break;
+	case FAULT_VERSION:
+		image->version = cpu_to_le16(VMCLOCK_PAGE_VERSION + 1);
+		break;
+	case FAULT_SHORT:
+		image->size = cpu_to_le32(offsetof(struct vmclock_page, time_sec));
+		break;
+	case FAULT_SHIFT:
+		image->counter_period_shift = 200;
+		break;
+	}
+}
+
+/* 2^93 / 10^9, rounded: nanoseconds to 2^-64 s, with 29 bits more. */
+#define FRAC_PER_NS	9903520314283042199ULL
+#define FRAC_EXTRA	29
+
+static u64 frac_of_ns(u32 ns)
+{
+	return (vmclock_u128)ns * FRAC_PER_NS >> FRAC_EXTRA;
+}
+
+/* The period of a line through two points, 2^-(64 + SHIFT) s; 0 if there is none. */
+static u64 period_between(const struct point *a, const struct point *b)
+{
+	u64 ticks = b->counter - a->counter, ns = b->real_ns - a->real_ns, per_tick;
+	unsigned int scale;
+
+	if (!ticks || (s64)ticks < 0 || b->real_ns <= a->real_ns)
+		return 0;
+	scale = min_t(unsigned int, 63 - __fls(ns), 34);
+	per_tick = div64_u64(ns << scale, ticks);
+	if (per_tick >> scale > NS_PER_TICK_MAX)
+		return 0;
+	return (vmclock_u128)per_tick * FRAC_PER_NS >> (FRAC_EXTRA + scale - SHIFT);
+}
+
+static void mark_disruption(void)
+{
+	u64 marker = le64_to_cpu(sim.image.disruption_marker);
+
+	/* Never one that was there before, or hardly ever. */
+	while (marker == le64_to_cpu(sim.image.disruption_marker))
+		marker = get_random_u64();
+	sim.image.disruption_marker = cpu_to_le64(marker);
+}
+
+static void set_bound(struct vmclock_page *image, u64 *flags)
+{
+	u64 period = le64_to_cpu(image->counter_period_frac_sec);
+
+	if (!maxerror_ns)
+		return;
+	*flags |= VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID |
+		  VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID;
+	image->time_maxerror_nanosec = cpu_to_le64(maxerror_ns);
+	/* Rounded up. */
+	image->counter_period_maxerror_rate_frac_sec =
+		cpu_to_le64((div_u64(period, VMCLOCK_NSEC_PER_SEC) + 1) * maxerror_ppb);
+	image->clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
+}
+
+/*
+ * How far TAI is ahead of UTC, in seconds; 0 if nobody has told the kernel. The
+ * clock may be set between the two readings.
+ */
+static s16 tai_ahead(void)
+{
+	ktime_t tai = ktime_mono_to_any(0, TK_OFFS_TAI);
+	s64 sec, ns = ktime_to_ns(ktime_sub(tai, ktime_mono_to_any(0, TK_OFFS_REAL)));
+	s32 rest;
+
+	sec = div_s64_rem(ns, NSEC_PER_SEC, &rest);
+	return rest || sec < 0 || sec > S16_MAX ? 0 : sec;
+}
+
+/*
+ * The line through @now. TAI, if somebody has told the kernel how far it is ahead;
+ * else UTC, with a kernel that knows nothing of leap seconds.
+ */
+static void set_line(struct vmclock_page *image, const struct point *now)
+{
+	s16 ahead = tai_ahead();
+	u64 flags = 0;
+	u32 nsec;
+
+	image->clock_status = VMCLOCK_PAGE_STATUS_UNKNOWN;
+	image->time_type = ahead ? VMCLOCK_PAGE_TIME_TAI : VMCLOCK_PAGE_TIME_UTC;
+	image->tai_offset_sec = cpu_to_le16(-ahead);
+	if (ahead)
+		flags |= VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID;
+	image->counter_value = cpu_to_le64(now->counter);
+	image->time_sec = cpu_to_le64(div_u64_rem(now->real_ns, NSEC_PER_SEC, &nsec) + ahead);
+	image->time_frac_sec = cpu_to_le64(frac_of_ns(nsec));
+	image->counter_period_frac_sec = cpu_to_le64(sim.period);
+	image->counter_period_shift = SHIFT;
+	set_bound(image, &flags);
+	image->flags = cpu_to_le64(flags);
+}
+
+/* Return: false if the system's clocks do not run on the counter. */
+static bool read_point(struct point *now)
+{
+	struct vmclock_clocks clocks = { };
+	int tries = TRIES;
+
+	/* Once may fail: the clock was set, or another processor is a bit behind. */
+	while (!vmclock_clocks_read(&clocks) || !clocks.correlated)
+		if (!--tries)
+			return false;
+	now->counter = clocks.counter;
+	now->real_ns = clocks.before.realtime_ns;
+	now->raw_ns = clocks.before.monotonic_raw_ns;
+	now->was_set = clocks.clock_was_set_seq;
+	return true;
+}
+
+/* Make the image new. */
+static void refresh(void)
+{
+	struct point now;
+
+	lockdep_assert_held(&sim.lock);
+
+	if (!read_point(&now)) {
+		sim.period = 0;
+	} else if (now.was_set != sim.last.was_set) {
+		/* A step is no rate: the old one stays. */
+		mark_disruption();
+		sim.last = now;
+	} else if (now.raw_ns - sim.last.raw_ns >= SLOPE_MIN_MS * NSEC_PER_MSEC) {
+		sim.period = period_between(&sim.last, &now);
+		sim.last = now;
+	}
+
+	if (sim.period) {
+		set_line(&sim.image, &now);
+	} else {
+		sim.image.flags = 0;
+		sim.image.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
+	}
+}
+
+static void update(void)
+{
+	struct vmclock_page image;
+
+	refresh();
+	image = sim.image;
+	apply(sim.fault, &image);
+	publish(&image);
+	if (sim.fault == FAULT_TORN)
+		tear(&image);
+	else if (sim.fault == FAULT_ODD)
+		seq_begin();
+}
+
+static void work_fn(struct work_struct *work);
+static DECLARE_DELAYED_WORK(work, work_fn);
+
+static void work_fn(struct work_struct *unused)
+{
+	unsigned long delay = HZ;
+
+	mutex_lock(&sim.lock);
+	if (!sim.fed && sim.fault != FAULT_ODD)
+		update();
+	if (sim.fault == FAULT_TORN)
+		delay = 1;
+	mutex_unlock(&sim.lock);
+	schedule_delayed_work(&work, delay);
+}
+
+static ssize_t fault_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", fault_names[READ_ONCE(sim.fault)]);
+}
+
+static ssize_t fault_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	int fault = sysfs_match_string(fault_names, buf);
+
+	if (fault < 0)
+		return fault;
+	mutex_lock(&sim.lock);
+	if (sim.fed) {
+		mutex_unlock(&sim.lock);
+		return -EBUSY;
+	}
+	WRITE_ONCE(sim.fault, fault);
+	update();
+	mutex_unlock(&sim.lock);
+	mod_delayed_work(system_wq, &work, 1);
+	return count;
+}
+static DEVICE_ATTR_ADMIN_RW(fault);
+
+static struct attribute *feed_attrs[] = { &dev_attr_fault.attr, NULL };
+ATTRIBUTE_GROUPS(feed);
+
+/* Whoever has it open is the page's writer. */
+static int feed_open(struct inode *inode, struct file *file)
+{
+	int err = 0;
+
+	mutex_lock(&sim.lock);
+	if (sim.fed)
+		err = -EBUSY;
+	else
+		sim.fed = true;
+	mutex_unlock(&sim.lock);
+	return err;
+}
+
+/* The page may be anything now, and its line was another's: begin anew. */
+static int feed_release(struct inode *inode, struct file *file)
+{
+	mutex_lock(&sim.lock);
+	sim.fed = false;
+	mark_disruption();
+	update();
+	mutex_unlock(&sim.lock);
+	return 0;
+}
+
+static int feed_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	if (vma->vm_pgoff || vma->vm_end - vma->vm_start != PAGE_SIZE ||
+	    !(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	vm_flags_set(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	return vm_insert_page(vma, vma->vm_start, sim.page);
+}
+
+static const struct file_operations feed_fops = {
+	.owner = THIS_MODULE,
+	.open = feed_open,
+	.release = feed_release,
+	.mmap = feed_mmap,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice feed = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "vmclock_sim",
+	.fops = &feed_fops,
+	.groups = feed_groups,
+	.mode = 0600,
+};
+
+static bool bound_is_sane(void)
+{
+	if (!!maxerror_ns == !!maxerror_ppb && maxerror_ppb <= MAXERROR_PPB_MAX)
+		return true;
+	pr_err("a bound needs maxerror_ns and maxerror_ppb, the latter up to %lu\n",
+	       MAXERROR_PPB_MAX);
+	return false;
+}
+
+/* The first line, through two points. Ticks that come late make a sleep short. */
+static bool find_line(void)
+{
+	int tries = TRIES;
+
+	if (!read_point(&sim.last))
+		return false;
+	do {
+		msleep(SLOPE_MIN_MS);
+		mutex_lock(&sim.lock);
+		update();
+		mutex_unlock(&sim.lock);
+	} while (!sim.period && --tries);
+	return sim.period;
+}
+
+static int make_page(void)
+{
+	struct vmclock_page *image = &sim.image;
+
+	sim.page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!sim.page)
+		return -ENOMEM;
+	sim.shared = page_address(sim.page);
+	image->magic = cpu_to_le32(VMCLOCK_PAGE_MAGIC);
+	image->size = cpu_to_le32(PAGE_SIZE);
+	image->version = cpu_to_le16(VMCLOCK_PAGE_VERSION);
+	image->counter_id = IS_ENABLED(CONFIG_X86) ? VMCLOCK_PAGE_COUNTER_X86_TSC :
+						     VMCLOCK_PAGE_COUNTER_ARM_VCT;
+	mark_disruption();
+	if (!find_line()) {
+		pr_err("the system's clocks do not run on a counter that a page can name\n");
+		put_page(sim.page);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int __init sim_init(void)
+{
+	struct resource res = { .name = "vmclock_sim", .flags = IORESOURCE_MEM };
+	int err;
+
+	if (!bound_is_sane())
+		return -EINVAL;
+	err = make_page();
+	if (err)
+		return err;
+	err = misc_register(&feed);
+	if (err)
+		goto err_free_page;
+
+	res.start = page_to_phys(sim.page);
+	res.end = res.start + PAGE_SIZE - 1;
+	sim.pdev = platform_device_register_simple(VMCLOCK_SIM_DEVICE, PLATFORM_DEVID_NONE,
+						   &res, 1);
+	if (IS_ERR(sim.pdev)) {
+		err = PTR_ERR(sim.pdev);
+		goto err_deregister;
+	}
+	schedule_delayed_work(&work, HZ);
+	return 0;
+
+err_deregister:
+	misc_deregister(&feed);
+err_free_page:
+	put_page(sim.page);
+	return err;
+}
+module_init(sim_init);
+
+static void __exit sim_exit(void)
+{
+	/* First, as its attribute starts the work. */
+	misc_deregister(&feed);
+	cancel_delayed_work_sync(&work);
+	platform_device_unregister(sim.pdev);
+	put_page(sim.page);
+}
+module_exit(sim_exit);
+
+MODULE_DESCRIPTION("VMClock page in software, with faults on request");
+MODULE_LICENSE("GPL");
