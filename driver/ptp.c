@@ -34,7 +34,7 @@ static int read_time(struct ptp_clock_info *info, struct vmclock_clocks *clocks,
 	struct vmclock_device *vd = container_of(info, struct vmclock_device, ptp_info);
 	struct vmclock_line_time time;
 	struct vmclock_page page;
-	int size = vmclock_line_take(vd, &page, clocks);
+	int size = vmclock_line_take(vd, &page, clocks, false);
 
 	if (size < 0)
 		return size;
