@@ -11,22 +11,19 @@
 
 #include <linux/vmclock-dev.h>
 
+#include "vmclk-uring.h"
+
 /* Queue and submit one of our commands. Return: 0 or a negative errno. */
 static inline int ring_command(struct io_uring *ring, int fd, uint32_t op, void *arg,
 			       uint64_t id, uint64_t data)
 {
-	struct vmclock_uring cmd = { .arg = (uintptr_t)arg, .id = id };
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 	int ret;
 
 	if (!sqe)
 		return -EBUSY;
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = fd;
-	sqe->cmd_op = op;
-	sqe->user_data = data;
-	memcpy(sqe->cmd, &cmd, sizeof(cmd));
+	vmclk__uring_command(sqe, fd, op, arg, id);
+	io_uring_sqe_set_data64(sqe, data);
 	ret = io_uring_submit(ring);
 	return ret < 0 ? ret : 0;
 }

@@ -69,6 +69,32 @@ TEST_F(uring, snapshot_is_that_of_the_ioctl)
 	EXPECT_LE(a.before.boottime_ns, b.before.boottime_ns);
 }
 
+TEST_F(uring, library_prepares_the_commands)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+	struct vmclock_wait wait = { .size = sizeof(wait) };
+	struct vmclk *clk;
+	char path[64];
+	bool can_wait = self->features & VMCLOCK_F_URING_WAIT;
+
+	NEED_COMMANDS();
+	ASSERT_TRUE(t_node(T_KNOB, path, sizeof(path)));
+	ASSERT_EQ(0, vmclk_open(path, &clk));
+	vmclk_uring_prep_snapshot(io_uring_get_sqe(&self->ring), clk, &snap);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(0, ring_result(&self->ring, NULL));
+	EXPECT_EQ(0, memcmp(&snap.page, &self->page, sizeof(snap.page)));
+
+	vmclk_uring_prep_wait(io_uring_get_sqe(&self->ring), clk, &wait, 7);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	/* What was there when the file was opened is no event: it would wait 0. */
+	EXPECT_EQ(can_wait ? -EAGAIN : -EOPNOTSUPP, ring_result(&self->ring, NULL));
+	vmclk_uring_prep_cancel(io_uring_get_sqe(&self->ring), clk, 7);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(-ENOENT, ring_result(&self->ring, NULL));
+	vmclk_close(clk);
+}
+
 /* Before 5.19 the ring itself does not know of commands. */
 TEST_F(uring, commands_are_there_as_info_says)
 {

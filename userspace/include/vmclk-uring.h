@@ -2,7 +2,7 @@
 /*
  * libvmclk with io_uring: fill in a submission for a watch, or for a page.
  *
- * Only this header needs liburing, 2.1 or newer, and only the program that
+ * Only this header needs liburing, 2.2 or newer, and only the program that
  * includes it is linked with it. Everything is inline.
  */
 #ifndef VMCLK_URING_H
@@ -10,6 +10,9 @@
 
 #include <liburing.h>
 #include <poll.h>
+#include <string.h>
+
+#include <linux/vmclock-dev.h>
 
 #include "vmclk.h"
 #include "vmclk-watch.h"
@@ -61,6 +64,68 @@ static inline void vmclk_uring_prep_read(struct io_uring_sqe *sqe, const struct 
 					 void *copy, unsigned int room)
 {
 	io_uring_prep_read(sqe, vmclk_fd(clk), copy, room, 0);
+}
+
+/* Not for callers: one of the driver's commands. */
+static inline void vmclk__uring_command(struct io_uring_sqe *sqe, int fd, unsigned int op,
+					const void *arg, uint64_t id)
+{
+	struct vmclock_uring command;
+
+	command.arg = (uintptr_t)arg;
+	command.id = id;
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
+	sqe->cmd_op = op;
+	memcpy(sqe->cmd, &command, sizeof(command));
+}
+
+/**
+ * vmclk_uring_prep_snapshot() - VMCLOCK_IOC_SNAPSHOT as a command
+ * @sqe: filled in; set its user data afterwards
+ * @clk: the handle of a /dev/vmclock; must not be closed while this is pending
+ * @snapshot: the ioctl's argument, which stays the kernel's until the completion
+ *
+ * The completion's result is 0 or the ioctl's negative errno value. Where
+ * VMCLOCK_IOC_INFO has no VMCLOCK_F_URING_SNAPSHOT it is -EINVAL or -EOPNOTSUPP.
+ */
+static inline void vmclk_uring_prep_snapshot(struct io_uring_sqe *sqe,
+					     const struct vmclk *clk,
+					     struct vmclock_snapshot *snapshot)
+{
+	vmclk__uring_command(sqe, vmclk_fd(clk), VMCLOCK_URING_SNAPSHOT, snapshot, 0);
+}
+
+/**
+ * vmclk_uring_prep_wait() - VMCLOCK_IOC_WAIT as a command
+ * @sqe: filled in; set its user data afterwards
+ * @clk: the handle of a /dev/vmclock; must not be closed while this is pending.
+ *	An event is told once for each handle, so waiters have one each.
+ * @wait: the ioctl's argument, which stays the kernel's until the completion
+ * @id: by which vmclk_uring_prep_cancel() finds it
+ *
+ * The completion's result is 0, -ECANCELED, or the ioctl's negative errno value;
+ * -EOPNOTSUPP or -EINVAL where VMCLOCK_IOC_INFO has no VMCLOCK_F_URING_WAIT.
+ * IORING_OP_ASYNC_CANCEL does not end it.
+ */
+static inline void vmclk_uring_prep_wait(struct io_uring_sqe *sqe, const struct vmclk *clk,
+					 struct vmclock_wait *wait, uint64_t id)
+{
+	vmclk__uring_command(sqe, vmclk_fd(clk), VMCLOCK_URING_WAIT, wait, id);
+}
+
+/**
+ * vmclk_uring_prep_cancel() - end waits early
+ * @sqe: filled in; set its user data afterwards
+ * @clk: the handle they are on
+ * @id: what they were given
+ *
+ * The completion's result is 0, or -ENOENT if nothing waits by that @id. Each
+ * wait has a completion of its own, with -ECANCELED.
+ */
+static inline void vmclk_uring_prep_cancel(struct io_uring_sqe *sqe, const struct vmclk *clk,
+					   uint64_t id)
+{
+	vmclk__uring_command(sqe, vmclk_fd(clk), VMCLOCK_URING_CANCEL, NULL, id);
 }
 
 #ifdef __cplusplus

@@ -39,7 +39,7 @@ alone()
 {
 	for header in include/*.h; do
 		printf '#include "%s"\n%s\n' "${header#include/}" "$2" > "$dir/alone.$1"
-		${CC:-cc} -x "$1" -Wall -Wextra -Werror -fsyntax-only -Iinclude \
+		${CC:-cc} -x "$1" -Wall -Wextra -Werror -fsyntax-only -Iinclude -I../uapi \
 			"$dir/alone.$1" || return
 	done
 }
