@@ -56,9 +56,31 @@ tool_runs()
 		grep -qx 'vmclockctl 0.1.0'
 }
 
+# A page for each function: its group's, or one line that leads there.
+functions()
+{
+	sed -n 's/^\t\(vmclk_[a-z_]*\);$/\1/p' lib/libvmclk.map
+	printf 'vmclk_%s\n' counter fast_init fast_now
+	printf 'vmclk_uring_prep_%s\n' cancel poll poll_multishot read snapshot wait
+}
+
 list()
 {
+	functions | sed 's|.*|./usr/share/man/man3/&.3|' >> "$dir/expected"
+	sort -o "$dir/expected" "$dir/expected"
 	(cd "$root" && find . ! -type d) | sort | diff - "$dir/expected"
+}
+
+# What a page is read as has the name of the function.
+aliases_lead_to_pages()
+{
+	for page in "$root"/usr/share/man/man3/*; do
+		name=$(basename "$page" .3)
+		led_to=$(sed -n 's/^\.so //p' "$page")
+		grep -q "^\.Nm $name\( ,\)*\$" "$root/usr/share/man/${led_to:-man3/$name.3}" || {
+			echo "$name"; return 1
+		}
+	done
 }
 
 cat > "$dir/expected" <<'END'
@@ -86,6 +108,7 @@ END
 
 test_that "make install succeeds" do_install
 test_that "it installs what it should and no more" list
+test_that "each function has a manual page that speaks of it" aliases_lead_to_pages
 test_that "a program builds against what was installed" builds
 test_that "and runs" runs
 test_that "the installed vmclockctl finds the installed library" tool_runs
