@@ -44,6 +44,19 @@ writes_the_same()
 		[ "$(wc -c <"$dir/native")" = 4096 ]
 }
 
+# counter.h: the counter is read behind the branch on the sequence number that an
+# ISB needs in front of it. The fence after that number's load is a DMB ISHLD.
+counter_waits_for_branch()
+{
+	aarch64-linux-gnu-objdump -d --no-show-raw-insn "$dir/aarch64/lib/now.o" \
+		"$dir/aarch64/lib/read.o" | awk '
+	/>:$/ { function_name = $2; waits = 1 }
+	$2 == "dmb" && $3 == "ishld" { waits = 0 }
+	$2 ~ /^(b\..*|cbn?z|tbn?z)$/ { waits = 1 }
+	$2 == "isb" { seen++; if (!waits) { print function_name, $0; bad = 1 } }
+	END { exit bad || seen < 3 }'
+}
+
 test_that "the native writer writes a page" "$BUILD/tests/write_test" "$dir/native"
 for arch in s390x aarch64; do
 	case $arch in s390x) machine=S/390;; *) machine=AArch64;; esac
@@ -55,4 +68,6 @@ for arch in s390x aarch64; do
 	done
 	test_that "$arch: a page has the same bytes" writes_the_same $arch
 done
+test_that "aarch64: no counter is read before the sequence number is known" \
+	counter_waits_for_branch
 tap_done
