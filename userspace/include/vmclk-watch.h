@@ -61,7 +61,8 @@ extern "C" {
 #define VMCLK_EVENT_GONE		(1U << 7)
 /*
  * The path that was opened names another file, or none; comes again whenever
- * that changes. Open it anew.
+ * that changes. Open it anew. Never for a handle without a path
+ * (vmclk_open_fd()).
  */
 #define VMCLK_EVENT_REPLACED		(1U << 8)
 

@@ -192,6 +192,8 @@ int vmclk_watch_open(const struct vmclk *clk, unsigned int mask, struct vmclk_wa
 		return -ENOMEM;
 	w->clk = clk;
 	w->mask = mask | VMCLK_EVENT_GONE;
+	if (!*clk->path)
+		w->mask &= ~VMCLK_EVENT_REPLACED;
 	w->interval_ns = VMCLK_WATCH_INTERVAL_DEFAULT_NS;
 	w->epoll_fd = -1;
 	w->timer_fd = -1;

@@ -407,6 +407,23 @@ TAP_TEST(a_replacement_before_the_watch_began_is_told)
 	unlink(path);
 }
 
+/* Where nothing was opened by a name, no name can lead elsewhere. */
+TAP_TEST(a_page_without_a_path_is_not_replaced)
+{
+	struct vmclock_page content = good_page();
+	unsigned int events = 0;
+
+	page = page_make(&content, PAGE_BYTES, F_SEAL_SHRINK);
+	need(!vmclk_open_fd(page.fd, &clk));
+	need(!vmclk_watch_open(clk, VMCLK_EVENT_ALL, &watch));
+	is_u64(events_of(watch), 0);
+	CHANGE(magic, htole32(VMCLOCK_PAGE_MAGIC_GONE));
+	is_int(vmclk_wait(watch, UINT64_MAX, &events), 0);
+	is_u64(events, GONE);
+	is_int(vmclk_wait(watch, 0, &events), -VMCLK_EGONE);
+	drop_all();
+}
+
 TAP_TEST(a_file_that_is_no_page_for_a_while_is_an_error_for_as_long)
 {
 	unsigned int events = 77;
