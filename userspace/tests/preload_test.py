@@ -163,6 +163,8 @@ def the_programs_own_failure_is_passed_on(page):
     check(under(page, "sh", "-c", "exit 7").returncode == 7, "not 7")
     check(under(page, "/no/such/program").returncode == 127, "not 127")
     check(under(page, "/").returncode == 126, "not 126")
+    quiet = run("sh", "-c", '"$@" 2>&-', "sh", CTL, "exec", f"--page={page}", "/no/such/program")
+    check(quiet.returncode == 127, f"{quiet.returncode} where stderr is closed")
 
 
 def no_program_or_no_page_is_wrong_usage(page):

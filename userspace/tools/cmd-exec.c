@@ -62,6 +62,7 @@ static int name_page(const char *page)
 int cmd_exec(const struct options *opt)
 {
 	char shim[PATH_MAX];
+	int errnum;
 
 	if (!find_shim(shim)) {
 		complain(shim, "%s", strerror(errno));
@@ -76,6 +77,7 @@ int cmd_exec(const struct options *opt)
 		return EXIT_SYSTEM;
 	}
 	execvp(opt->command[0], opt->command);
-	complain(opt->command[0], "%s", strerror(errno));
-	return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+	errnum = errno;
+	complain(opt->command[0], "%s", strerror(errnum));
+	return errnum == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
