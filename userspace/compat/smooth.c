@@ -16,30 +16,30 @@ int64_t smooth_floor(const struct smooth *s)
 }
 
 /*
- * @since before @held, and the other way round when they are read: one of them
- * may then be newer than the other, but the line they make is never too high.
+ * A line goes through what had been told by the time that its @monotonic was
+ * read, so it is never too high, however late a thread comes to store it. One
+ * word: nobody can put one thread's start and another one's time together.
  */
 static int64_t hold(struct smooth *s, int64_t value, int64_t monotonic)
 {
-	STORE(s->since, monotonic);
-	__atomic_store_n(&s->held, value, __ATOMIC_RELEASE);	/* with still_held() */
+	int64_t line = value - monotonic / 2;
+
+	STORE(s->line, line ? line : 1);
 	return value;
 }
 
 /* The line that runs at half speed from where the source stepped back. */
 static int64_t still_held(struct smooth *s, int64_t now, int64_t (*monotonic)(void))
 {
-	int64_t held = __atomic_load_n(&s->held, __ATOMIC_ACQUIRE);	/* with hold() */
-	int64_t line, elapsed;
+	int64_t line = LOAD(s->line), held;
 
-	if (!held)
+	if (!line)
 		return now;
-	elapsed = monotonic() - LOAD(s->since);
-	line = held + (elapsed > 0 ? elapsed / 2 : 0);
-	if (line > now)
-		return line;
+	held = line + monotonic() / 2;
+	if (held > now)
+		return held;
 	/* Not if another thread has found a new step back meanwhile. */
-	__atomic_compare_exchange_n(&s->held, &held, 0, false, __ATOMIC_RELAXED,
+	__atomic_compare_exchange_n(&s->line, &line, 0, false, __ATOMIC_RELAXED,
 				    __ATOMIC_RELAXED);
 	return now;
 }

@@ -15,13 +15,12 @@
 /**
  * struct smooth - what was told so far; all zero at the start
  * @last: the latest time told, ns
- * @held: what was told when the source stepped back, ns; 0: it has been reached
- * @since: when that was, of the monotonic clock, ns
+ * @line: what was told when the source stepped back, less half of the monotonic
+ *	clock then, ns; 0: the source has caught up
  */
 struct smooth {
 	int64_t last;
-	int64_t held;
-	int64_t since;
+	int64_t line;
 };
 
 /**

@@ -4,6 +4,7 @@
  * source does, and agrees with it again.
  */
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "smooth.h"
@@ -54,7 +55,7 @@ TAP_TEST(a_step_back_is_caught_up_at_half_speed)
 	is_int(tell(&s, 12000), 12000);
 	mono = 2500;
 	is_int(tell(&s, 12500), 12500);
-	is_int(s.held, 0);
+	is_int(s.line, 0);
 }
 
 TAP_TEST(a_second_step_back_makes_it_longer)
@@ -80,7 +81,7 @@ TAP_TEST(a_step_forward_again_ends_it)
 	is_int(tell(&s, 10000), 11000);
 	mono = 10;
 	is_int(tell(&s, 20010), 20010);
-	is_int(s.held, 0);
+	is_int(s.line, 0);
 }
 
 /* A thread was interrupted between its reading and its answer. */
@@ -95,6 +96,44 @@ TAP_TEST(a_reading_from_before_the_step_is_told_late)
 	is_int(tell(&s, 1000), 5000000);
 	mono = 20;
 	is_int(smooth_tell(&s, floor, 5000004, read_mono), 5000010);
+}
+
+static struct smooth stepped;
+static pthread_t late;
+static sem_t has_read, may_go_on;
+
+static int64_t read_and_stall(void)
+{
+	sem_post(&has_read);
+	sem_wait(&may_go_on);
+	return 0;
+}
+
+static void *find_the_step(void *unused)
+{
+	smooth_tell(&stepped, smooth_floor(&stepped), 500, read_and_stall);
+	return unused;
+}
+
+static int64_t read_while_it_goes_on(void)
+{
+	sem_post(&may_go_on);
+	pthread_join(late, NULL);
+	return mono;
+}
+
+/* It has read the monotonic clock long before it stores what it found. */
+TAP_TEST(a_thread_that_stalls_makes_no_line_too_high)
+{
+	need(!sem_init(&has_read, 0, 0) && !sem_init(&may_go_on, 0, 0));
+	mono = 0;
+	is_int(tell(&stepped, 1000), 1000);
+	need(!pthread_create(&late, NULL, find_the_step, NULL));
+	while (sem_wait(&has_read))
+		;
+	mono = 10000;
+	is_int(tell(&stepped, 500), 1000);
+	is_int(smooth_tell(&stepped, smooth_floor(&stepped), 500, read_while_it_goes_on), 1000);
 }
 
 /* A source that its readers make jump to and fro. */
