@@ -100,15 +100,28 @@ EXPORT int clock_gettime(clockid_t id, struct timespec *ts)
 	return 0;
 }
 
+/*
+ * <sys/time.h> says that @tv is never NULL, and a compiler believes it; the
+ * kernel's own function takes NULL, and so must this one.
+ */
+static struct timeval *maybe_null(struct timeval *tv)
+{
+	__asm__("" : "+r" (tv));
+	return tv;
+}
+
 EXPORT int gettimeofday(struct timeval *tv, void *tz)
 {
+	struct timeval *out = maybe_null(tv);
 	struct timespec ts;
 
 	if (tz)
 		*(struct timezone *)tz = (struct timezone){ 0 };
+	if (!out)
+		return 0;
 	clock_gettime(CLOCK_REALTIME, &ts);
-	tv->tv_sec = ts.tv_sec;
-	tv->tv_usec = ts.tv_nsec / 1000;
+	out->tv_sec = ts.tv_sec;
+	out->tv_usec = ts.tv_nsec / 1000;
 	return 0;
 }
 

@@ -158,6 +158,12 @@ def trust_that_comes_and_goes_never_steps_it_back(page):
     check(int(rest.split()[-1]) == THERE // (86400 * 365), f"the page was not used: {out}")
 
 
+def time_may_have_nowhere_to_go(page):
+    make(page)
+    output_of(page, sys.executable, "-c",
+              "import ctypes; libc = ctypes.CDLL(None); print(libc.gettimeofday(None, None))")
+
+
 def the_programs_own_failure_is_passed_on(page):
     make(page)
     check(under(page, "sh", "-c", "exit 7").returncode == 7, "not 7")
@@ -191,6 +197,7 @@ TESTS_TO_RUN = [
     an_untrusted_page_is_said_once_and_leaves_the_kernels_time,
     a_page_that_is_not_there_leaves_the_kernels_time,
     trust_that_comes_and_goes_never_steps_it_back,
+    time_may_have_nowhere_to_go,
     the_programs_own_failure_is_passed_on,
     no_program_or_no_page_is_wrong_usage,
     what_is_preloaded_already_stays,
