@@ -11,9 +11,11 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -28,6 +30,7 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static struct vmclk *page;
+static struct stat page_file;	/* what its descriptor led to at the start */
 static bool is_off;		/* no page: the shim does nothing */
 static struct smooth utc, tai;
 
@@ -55,11 +58,30 @@ static int64_t monotonic_ns(void)
 	return kernel_ns(CLOCK_MONOTONIC);
 }
 
+/*
+ * A page in a file is read through a descriptor, and the program may have closed
+ * all that it does not know, or put another file there: from that, nothing may
+ * be read. A device is mapped, and needs its descriptor no more.
+ */
+static bool page_is_open(void)
+{
+	int saved = errno;
+	struct stat now;
+	bool same;
+
+	if (!S_ISREG(page_file.st_mode))
+		return true;
+	same = !fstat(vmclk_fd(page), &now) && now.st_dev == page_file.st_dev &&
+	       now.st_ino == page_file.st_ino;
+	errno = saved;
+	return same;
+}
+
 /* 0, or why the page gives no time for @id that can be trusted. */
 static int page_read(clockid_t id, int64_t *ns)
 {
 	struct vmclk_stamp stamp, out;
-	int err = vmclk_now(page, &stamp);
+	int err = page_is_open() ? vmclk_now(page, &stamp) : -VMCLK_EGONE;
 
 	if (!err)
 		err = vmclk_trusts(NULL, &stamp);
@@ -172,6 +194,7 @@ static void __attribute__((constructor)) start(void)
 	next_timespec_get = dlsym(RTLD_NEXT, "timespec_get");
 	err = vmclk_open(path, &page);
 	if (!err) {
+		fstat(vmclk_fd(page), &page_file);
 		check_page();
 		return;
 	}

@@ -21,6 +21,14 @@ CTL = BUILD / "vmclockctl"
 PATIENCE = 120
 
 THERE = 2524608000              # 2050-01-01, TAI
+OTHER_FILE = """
+import os, sys, time
+mine, other = sys.argv[1:]
+fds = [int(fd) for fd in os.listdir("/proc/self/fd")
+       if os.path.realpath(f"/proc/self/fd/{fd}") == mine]
+for fd in fds: os.dup2(os.open(other, os.O_RDONLY), fd)
+print(time.time() if fds else 0)
+"""
 NEVER_BACK = """
 import sys, time, threading
 stop, back, seen = False, [], set()
@@ -158,6 +166,15 @@ def trust_that_comes_and_goes_never_steps_it_back(page):
     check(int(rest.split()[-1]) == THERE // (86400 * 365), f"the page was not used: {out}")
 
 
+def a_file_in_the_place_of_the_page_is_not_read(page):
+    make(page)
+    with tempfile.TemporaryDirectory(dir=page.parent) as where:
+        other = pathlib.Path(where) / "page"
+        make(other, f"time_sec={2 * THERE}")
+        told = output_of(page, sys.executable, "-c", OTHER_FILE, page.resolve(), other)
+    check(0 < told < THERE + 86400, str(told))
+
+
 def time_may_have_nowhere_to_go(page):
     make(page)
     output_of(page, sys.executable, "-c",
@@ -197,6 +214,7 @@ TESTS_TO_RUN = [
     an_untrusted_page_is_said_once_and_leaves_the_kernels_time,
     a_page_that_is_not_there_leaves_the_kernels_time,
     trust_that_comes_and_goes_never_steps_it_back,
+    a_file_in_the_place_of_the_page_is_not_read,
     time_may_have_nowhere_to_go,
     the_programs_own_failure_is_passed_on,
     no_program_or_no_page_is_wrong_usage,
