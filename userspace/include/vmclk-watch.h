@@ -13,7 +13,8 @@
  * - Any other page is looked at every 10 ms: vmclk_watch_set_interval().
  * - vmclk_wait() on a file or memfd also waits for the sequence word as a
  *   futex, so it returns at once if the writer wakes that (FUTEX_WAKE, shared).
- * - Replacement of the file is told by inotify of its directory.
+ * - Replacement of the file is told by inotify of its directory; vmclk_wait()
+ *   notices it within a second.
  *
  * Nothing is lost that lasts: what is compared is the page as it is with the
  * page as this watch saw it last, and the first time when it was opened. The

@@ -80,10 +80,15 @@ static int sleep_on_poll(struct vmclk_watch *w, uint64_t ns)
 	return ppoll(&poll_fd, 1, &timeout, NULL) < 0 ? -errno : 0;
 }
 
-/* Nothing else wakes us here, so the page and the path are looked at in time. */
+/*
+ * Nothing else wakes us here, inotify included, so the page and the path are
+ * looked at in time.
+ */
 static int sleep_on_word(struct vmclk_watch *w, uint64_t ns)
 {
-	struct timespec timeout = to_timespec(ns < w->interval_ns ? ns : w->interval_ns);
+	bool seldom = w->inotify_fd >= 0 && w->interval_ns > SAFETY_NS;
+	uint64_t most = seldom ? SAFETY_NS : w->interval_ns;
+	struct timespec timeout = to_timespec(ns < most ? ns : most);
 
 	if (!syscall(SYS_futex, w->word, FUTEX_WAIT, w->word_seen, &timeout, NULL, 0))
 		return 0;

@@ -26,9 +26,6 @@
 
 #define NSEC_PER_SEC	1000000000ULL
 
-/* A notification may get lost: look this often at a device that sends them. */
-#define SAFETY_NS	NSEC_PER_SEC
-
 /* Whose descriptor it is, in the epoll set. */
 enum source {
 	SOURCE_TIMER,

@@ -10,6 +10,9 @@
 #include "internal.h"
 #include "vmclk-watch.h"
 
+/* A notification may get lost: look this often where one is expected. */
+#define SAFETY_NS	1000000000ULL
+
 /* What a path names; all zero if nothing. */
 struct named_file {
 	dev_t dev;

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -405,6 +406,36 @@ TAP_TEST(a_replacement_before_the_watch_began_is_told)
 	vmclk_watch_close(watch);
 	vmclk_close(clk);
 	unlink(path);
+}
+
+static char awaited[64], successor[80];
+
+static void *succeed(void *unused)
+{
+	poll(NULL, 0, 50);
+	rename(successor, awaited);
+	return unused;
+}
+
+/* A thread asleep on the sequence word, which stays as it is. */
+TAP_TEST(a_replacement_ends_a_wait_long_before_the_next_look)
+{
+	unsigned int events = 0;
+	pthread_t thread;
+
+	snprintf(awaited, sizeof(awaited), "%s/page", directory);
+	snprintf(successor, sizeof(successor), "%s.other", awaited);
+	need(watch_file(awaited, VMCLK_EVENT_REPLACED));
+	write_file(successor);
+	is_int(vmclk_watch_set_interval(watch, NEVER_NS), 0);
+	is_u64(events_of(watch), 0);
+	need(!pthread_create(&thread, NULL, succeed, NULL));
+	is_int(vmclk_wait(watch, PATIENCE_MS * 1000000ULL, &events), 0);
+	is_u64(events, VMCLK_EVENT_REPLACED);
+	pthread_join(thread, NULL);
+	vmclk_watch_close(watch);
+	vmclk_close(clk);
+	unlink(awaited);
 }
 
 /* Where nothing was opened by a name, no name can lead elsewhere. */
