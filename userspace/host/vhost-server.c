@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE	/* accept4() */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "vhost-server.h"
+
+/* Messages taken in one go: the guest's clock is not to wait for long. */
+#define MESSAGES	32
+
+static int new_socket(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * A socket file outlives who made it: does anybody still listen? Other files
+ * refuse connections too.
+ */
+static bool is_stale(const struct sockaddr_un *address)
+{
+	struct stat st;
+	bool refused;
+	int fd;
+
+	if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = new_socket();
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
+		  errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+static int bind_at(int fd, const struct sockaddr_un *address)
+{
+	const struct sockaddr *a = (const struct sockaddr *)address;
+
+	if (!bind(fd, a, sizeof(*address)))
+		return 0;
+	if (errno != EADDRINUSE)
+		return -errno;
+	if (!is_stale(address))
+		return -EADDRINUSE;
+	if (unlink(address->sun_path) || bind(fd, a, sizeof(*address)))
+		return -errno;
+	return 0;
+}
+
+static int listen_at(struct vhost_server *server, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, err;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return log_error(path, -ENAMETOOLONG);
+	strcpy(address.sun_path, path);
+	fd = new_socket();
+	if (fd < 0)
+		return log_error(path, fd);
+	err = bind_at(fd, &address);
+	if (!err && listen(fd, 1))
+		err = -errno;
+	if (err) {
+		close(fd);
+		return log_error(path, err);
+	}
+	server->listener = fd;
+	server->path = path;
+	return 0;
+}
+
+static int use_fd(struct vhost_server *server, int fd)
+{
+	socklen_t len = sizeof(int);
+	int listens;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len))
+		return log_error("--vhost-fd", -errno);
+	if (!listens) {
+		server->connection = fd;
+		return 0;
+	}
+	/* Who knocked may have gone before accept(). */
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	server->listener = fd;
+	return 0;
+}
+
+int vhost_server_open(struct vhost_server *server, const char *path, int fd,
+		      const struct rtc_clocks *clocks,
+		      const struct vhost_page_user *page_user)
+{
+	int err;
+
+	memset(server, 0, sizeof(*server));
+	server->listener = -1;
+	server->connection = -1;
+	err = path ? listen_at(server, path) : use_fd(server, fd);
+	if (err)
+		return err;
+	err = vhost_init(&server->vhost, clocks, page_user);
+	if (!err)
+		return 0;
+	vhost_server_close(server);
+	return log_error("timerfd", err);
+}
+
+bool vhost_server_prepare(const struct vhost_server *server, struct pollfd *fds)
+{
+	const struct vhost *v = &server->vhost;
+	int all[VHOST_SERVER_FDS] = {
+		server->connection >= 0 ? server->connection : server->listener,
+		v->timer, v->load,
+	};
+
+	for (unsigned int i = 0; i < VHOST_QUEUES; i++)
+		all[3 + i] = v->queues[i].kick;
+	for (unsigned int i = 0; i < VHOST_SERVER_FDS; i++)
+		fds[i] = (struct pollfd){ .fd = all[i], .events = POLLIN };
+	return v->has_more;
+}
+
+static void disconnect(struct vhost_server *server, int err)
+{
+	if (err == -EPIPE)
+		log_line("the vhost-user front-end has gone");
+	else
+		log_error("the vhost-user front-end", err);
+	close(server->connection);
+	server->connection = -1;
+	vhost_stream_next(&server->stream);
+	vhost_disconnect(&server->vhost);
+}
+
+static void accept_one(struct vhost_server *server)
+{
+	server->connection = accept4(server->listener, NULL, NULL,
+				     SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (server->connection >= 0)
+		log_line("a vhost-user front-end has come");
+}
+
+static int take_message(struct vhost_server *server)
+{
+	struct vhost_message *m = &server->stream.message;
+	struct vhost_reply reply;
+	uint32_t request = m->request;
+	int err = 0;
+
+	if (vhost_handle(&server->vhost, m, &reply)) {
+		err = vhost_reply_send(server->connection, request, &reply);
+		if (reply.fd >= 0)
+			close(reply.fd);
+	}
+	vhost_stream_next(&server->stream);
+	return err;
+}
+
+static void take_messages(struct vhost_server *server)
+{
+	int got = 1;
+
+	for (unsigned int n = 0; n < MESSAGES && got > 0; n++) {
+		got = vhost_stream_read(&server->stream, server->connection);
+		if (got <= 0)
+			break;
+		got = take_message(server);
+		if (!got)
+			got = 1;
+	}
+	if (got < 0)
+		disconnect(server, got);
+}
+
+void vhost_server_work(struct vhost_server *server, const struct pollfd *fds)
+{
+	bool is_due = server->vhost.has_more;
+
+	for (unsigned int i = 0; i < VHOST_SERVER_FDS; i++)
+		is_due |= fds[i].revents;
+	if (!is_due)
+		return;
+	if (fds[0].revents && server->connection >= 0)
+		take_messages(server);
+	else if (fds[0].revents)
+		accept_one(server);
+	vhost_work(&server->vhost);
+}
+
+bool vhost_server_is_over(const struct vhost_server *server)
+{
+	return server->connection < 0 && server->listener < 0;
+}
+
+void vhost_server_close(struct vhost_server *server)
+{
+	if (server->connection >= 0)
+		close(server->connection);
+	if (server->listener >= 0)
+		close(server->listener);
+	if (server->path)
+		unlink(server->path);
+	vhost_stream_next(&server->stream);
+	vhost_end(&server->vhost);
+}
