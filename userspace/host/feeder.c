@@ -13,12 +13,22 @@
 #define TRIES_MAX	500
 #define BURST_PER_SEC	1000		/* feeder_publish() takes 1/1000 s */
 
+static bool names_page(const struct options *o)
+{
+	return o->file || o->qemu_pid;
+}
+
 static int open_target(struct feeder *f)
 {
 	const struct options *o = &f->options;
-	int err = o->file ? target_file_open(&f->target, o->file, o->replace) :
-			    target_qemu_open(&f->target, o->qemu_pid);
+	int err;
 
+	if (o->file)
+		err = target_file_open(&f->target, o->file, o->replace);
+	else if (o->qemu_pid)
+		err = target_qemu_open(&f->target, o->qemu_pid);
+	else
+		err = target_private_open(&f->target);
 	if (err)
 		return err;
 	err = publish_attach(&f->pub, f->target.writer, &f->target.shm, &o->guest);
@@ -74,31 +84,38 @@ static int choose_scale(struct feeder *f)
 	return 0;
 }
 
+/* A page that never had a line has nothing to be disrupted. */
+static bool is_fresh(const struct publish *pub)
+{
+	return pub->fields.counter_id == VMCLOCK_PAGE_COUNTER_NONE &&
+	       pub->fields.disruption_marker && !pub->was_torn;
+}
+
 int feeder_start(struct feeder *f)
 {
 	struct calibrate_line found;
-	bool has_found, is_fresh;
-	int err;
+	bool has_found;
+	int err, counter_err = check_counter(&f->options);
 
 	f->source.assumed_ns = f->options.assumed_ns;
-	err = check_counter(&f->options);
+	err = names_page(&f->options) ? counter_err : 0;
 	if (!err)
 		err = load_leaps(f);
 	if (!err)
 		err = choose_scale(f);
+	if (!err && counter_err)
+		return 0;
 	if (!err)
 		err = open_target(f);
 	if (err)
 		return err;
+	f->has_page = true;
 
 	calibrate_init(&f->cal, f->options.interval_ns, f->options.drift_ppb);
 	has_found = publish_found_line(&f->pub, &f->scale, &found);
 	if (has_found)
 		calibrate_adopt(&f->cal, &found);
-	/* A page that never had a line has nothing to be disrupted. */
-	is_fresh = f->pub.fields.counter_id == VMCLOCK_PAGE_COUNTER_NONE &&
-		   f->pub.fields.disruption_marker && !f->pub.was_torn;
-	f->needs_marker = !is_fresh;
+	f->needs_marker = !is_fresh(&f->pub);
 	publish_start(&f->pub, scale_time_type(&f->scale), has_found);
 	return 0;
 }
@@ -109,7 +126,10 @@ static void log_start(const struct feeder *f)
 	char page[32], bound[64];
 	uint64_t khz = (calibrate_hz(&f->cal) + 500) / 1000;
 
-	snprintf(page, sizeof(page), "QEMU process %d", (int)o->qemu_pid);
+	if (o->qemu_pid)
+		snprintf(page, sizeof(page), "QEMU process %d", (int)o->qemu_pid);
+	else
+		snprintf(page, sizeof(page), "the guest, if it comes");
 	snprintf(bound, sizeof(bound), "assumed to be within %llu ns",
 		 (unsigned long long)o->assumed_ns);
 	log_line("page of %s, counter at %llu.%03llu MHz, offset %lld, scale %s, bound %s, disruption marker %s",
@@ -209,6 +229,7 @@ static void step(struct feeder *f, const struct source_reading *reading)
 	scale_restart(&f->scale, reading);
 	calibrate_init(&f->cal, f->options.interval_ns, f->options.drift_ppb);
 	f->needs_marker = true;
+	f->left_holds = false;
 }
 
 /*
@@ -226,14 +247,120 @@ static int check_page(const struct feeder *f)
 	return -ESTALE;
 }
 
+/* If somebody else wrote, what they wrote stays, but not its status. */
+static void leave_page(struct feeder *f)
+{
+	bool is_ours = publish_is_ours(&f->pub);
+
+	if (is_ours || !publish_attach(&f->pub, f->target.writer, &f->target.shm,
+				       &f->options.guest))
+		publish_unreliable(&f->pub);
+	if (f->is_lent) {
+		f->left = f->pub.fields;
+		f->left_holds = is_ours && f->cal.has_line;
+	}
+	target_close(&f->target);
+}
+
+/* Nobody wrote since we did, and it was the same line. */
+static bool is_as_left(const struct feeder *f)
+{
+	const struct vmclk_snapshot *now = &f->pub.fields, *then = &f->left;
+
+	return f->left_holds && !f->pub.was_torn &&
+	       now->disruption_marker == then->disruption_marker &&
+	       now->vm_generation_counter == then->vm_generation_counter &&
+	       now->counter_value == then->counter_value &&
+	       now->time_sec == then->time_sec && now->time_frac_sec == then->time_frac_sec;
+}
+
+static void enter_page(struct feeder *f, const struct vmclk_snapshot *before)
+{
+	bool needs_marker = !is_fresh(&f->pub) && !is_as_left(f);
+
+	if (f->cal.has_line && (!needs_marker || !publish_new_marker(&f->pub))) {
+		publish_take_over(&f->pub, before, &f->cal.line, &f->scale);
+		return;
+	}
+	f->needs_marker |= needs_marker;
+	publish_start(&f->pub, scale_time_type(&f->scale), false);
+}
+
+/* From one page to another, with the line there is. @target is ours on success. */
+static int move(struct feeder *f, const struct target *target)
+{
+	struct vmclk_snapshot before = f->pub.fields;
+	struct publish pub;
+	int err = publish_attach(&pub, target->writer, &f->target.shm, &f->options.guest);
+
+	if (err)
+		return err;
+	leave_page(f);
+	f->target = *target;
+	f->pub = pub;
+	enter_page(f, &before);
+	return 0;
+}
+
+void feeder_lend_page(struct feeder *f, int fd, uint64_t offset, const struct dirty *dirty)
+{
+	struct target target;
+
+	if (!f->has_page || f->is_lent)
+		return;
+	if (target_is_same(&f->target, fd, offset)) {
+		shm_log_writes(&f->target.shm, dirty);
+		return;
+	}
+	if (names_page(&f->options) || !f->options.has_tsc_offset) {
+		log_line("the guest's page is not fed: %s", names_page(&f->options) ?
+			 "another one was asked for" : "its counter is not known, see --tsc-offset");
+		return;
+	}
+	if (target_lent_open(&target, fd, offset))
+		return;
+	shm_log_writes(&target.shm, dirty);
+	if (move(f, &target)) {
+		target_close(&target);
+		return;
+	}
+	f->is_lent = true;
+	log_line("feeding the guest's page");
+}
+
+void feeder_return_page(struct feeder *f)
+{
+	struct target target;
+
+	if (!f->is_lent)
+		return;
+	/* Without memory for a page of our own there is no line any more either. */
+	if (target_private_open(&target) || move(f, &target))
+		feeder_stop(f);
+	f->is_lent = false;
+}
+
+/* What is wrong with a page that was lent is not the end of everything. */
+static int give_up_page(struct feeder *f, int err)
+{
+	if (!f->is_lent)
+		return err;
+	feeder_return_page(f);
+	f->left_holds = false;
+	return 0;
+}
+
 int feeder_tick(struct feeder *f)
 {
 	struct source_reading reading;
 	struct calibrate_reading translated;
-	int err = check_page(f);
+	int err;
 
+	if (!f->has_page)
+		return 0;
+	err = check_page(f);
 	if (err)
-		return err;
+		return give_up_page(f, err);
 	if (f->tries++ == TRIES_MAX) {
 		log_line("the clock and the counter show no steady rate");
 		return -EIO;
@@ -264,7 +391,7 @@ int feeder_tick(struct feeder *f)
 
 uint64_t feeder_delay_ns(const struct feeder *f)
 {
-	return f->cal.has_line ? f->options.interval_ns : WARM_DELAY_NS;
+	return f->cal.has_line || !f->has_page ? f->options.interval_ns : WARM_DELAY_NS;
 }
 
 static void wait_until(const struct guest_counter *guest, uint64_t from, uint64_t ticks)
@@ -287,7 +414,7 @@ int feeder_publish(struct feeder *f)
 		int err = check_page(f);
 
 		if (err)
-			return err;
+			return give_up_page(f, err);
 		last = guest_counter_read(guest);
 		publish_rebased(&f->pub, &f->cal.line, &f->scale);
 		wait_until(guest, last, pause);
@@ -297,9 +424,9 @@ int feeder_publish(struct feeder *f)
 
 void feeder_stop(struct feeder *f)
 {
-	/* If somebody else wrote, what they wrote stays, but not its status. */
-	if (publish_is_ours(&f->pub) ||
-	    !publish_attach(&f->pub, f->target.writer, &f->target.shm, &f->options.guest))
-		publish_unreliable(&f->pub);
-	target_close(&f->target);
+	if (!f->has_page)
+		return;
+	f->has_page = false;
+	leave_page(f);
+	f->cal.has_line = false;
 }

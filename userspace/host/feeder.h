@@ -37,6 +37,10 @@ enum feeder_state {
  * @needs_marker: the next line gets a new disruption marker
  * @has_published: a first line was published
  * @tries: readings in a row without a line
+ * @has_page: there is something to feed: not so after feeder_stop()
+ * @is_lent: the page is the guest's, from feeder_lend_page()
+ * @left: what the lent page said when it was given back, if @left_holds
+ * @left_holds: the line that it had has not been broken since
  */
 struct feeder {
 	struct options options;
@@ -50,11 +54,16 @@ struct feeder {
 	bool needs_marker;
 	bool has_published;
 	unsigned int tries;
+	bool has_page;
+	bool is_lent;
+	struct vmclk_snapshot left;
+	bool left_holds;
 };
 
 /**
  * feeder_start() - open the page and announce that time is coming
- * @f: @options is filled in
+ * @f: @options is filled in. If they name no page, it is one that nobody sees;
+ *	and if the counter is not to be trusted either, there is none and no line.
  *
  * Return: 0, or a negative errno value; the reason has been logged, and
  * nothing is open or was changed.
@@ -87,8 +96,26 @@ uint64_t feeder_delay_ns(const struct feeder *f);
 int feeder_publish(struct feeder *f);
 
 /**
- * feeder_stop() - leave the page UNRELIABLE, and close it
+ * feeder_lend_page() - the guest's page may be written from now on
  * @f: started
+ * @fd: the memory that it is in; stays the caller's
+ * @offset: where it is
+ * @dirty: where it is marked what was written
+ *
+ * It is fed if no other page was asked for and the guest's counter is known; if
+ * it is the page that is fed already, its updates are logged from now on.
+ */
+void feeder_lend_page(struct feeder *f, int fd, uint64_t offset, const struct dirty *dirty);
+
+/**
+ * feeder_return_page() - leave the guest's page UNRELIABLE, and give it back
+ * @f: started. It goes on without a page, and what is measured stays good.
+ */
+void feeder_return_page(struct feeder *f);
+
+/**
+ * feeder_stop() - leave the page UNRELIABLE, and close it
+ * @f: started; there is no line any more
  */
 void feeder_stop(struct feeder *f);
 

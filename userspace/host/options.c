@@ -21,13 +21,16 @@ enum {
 	OPT_QEMU_PID = 256, OPT_FILE, OPT_REPLACE, OPT_TSC_OFFSET, OPT_TSC_RATIO,
 	OPT_TSC_FRAC_BITS, OPT_TSC_OFFSET_ERROR, OPT_INTERVAL, OPT_DRIFT,
 	OPT_ASSUME, OPT_TIME_SCALE, OPT_TAI_OFFSET, OPT_LEAP_LIST,
-	OPT_PUBLISH_US, OPT_FORCE_COUNTER, OPT_VERBOSE, OPT_HELP, OPT_VERSION,
+	OPT_PUBLISH_US, OPT_FORCE_COUNTER, OPT_VHOST_SOCKET, OPT_VHOST_FD,
+	OPT_VERBOSE, OPT_HELP, OPT_VERSION,
 };
 
 static const struct option long_options[] = {
 	{ "qemu-pid", required_argument, NULL, OPT_QEMU_PID },
 	{ "file", required_argument, NULL, OPT_FILE },
 	{ "replace", no_argument, NULL, OPT_REPLACE },
+	{ "vhost-socket", required_argument, NULL, OPT_VHOST_SOCKET },
+	{ "vhost-fd", required_argument, NULL, OPT_VHOST_FD },
 	{ "tsc-offset", required_argument, NULL, OPT_TSC_OFFSET },
 	{ "tsc-ratio", required_argument, NULL, OPT_TSC_RATIO },
 	{ "tsc-frac-bits", required_argument, NULL, OPT_TSC_FRAC_BITS },
@@ -47,8 +50,10 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-"Usage: vmclock-hostd (--qemu-pid=PID | --file=PATH) [OPTION]...\n"
-"Keeps a VMClock page up to date with the host's time.\n"
+"Usage: vmclock-hostd [--qemu-pid=PID | --file=PATH]\n"
+"                     [--vhost-socket=PATH | --vhost-fd=FD] [OPTION]...\n"
+"Keeps a VMClock page up to date with the host's time, is the clock device of a\n"
+"virtual machine, or both.\n"
 "\n"
 "The page:\n"
 "  --qemu-pid=PID            of this QEMU, started with -device vmclock and\n"
@@ -57,10 +62,14 @@ static const char help[] =
 "                            directories that lead to it\n"
 "  --replace                 put a page there also if the file holds something\n"
 "                            else: another file of that name takes its place\n"
+"The clock device, virtio-rtc over vhost-user:\n"
+"  --vhost-socket=PATH       for front-ends to connect to, one after the other\n"
+"  --vhost-fd=FD             on this socket, listening or connected already\n"
 "The guest's counter:\n"
 "  --tsc-offset=TICKS        guest = host * ratio / 2^frac-bits + offset, modulo\n"
-"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid; the ratio\n"
-"  --tsc-frac-bits=BITS      is 1 by default. BITS: 48 (default, Intel) or 32 (AMD)\n"
+"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid, and for\n"
+"  --tsc-frac-bits=BITS      a page or the counter of the clock device; the ratio\n"
+"                            is 1 by default. BITS: 48 (default, Intel), 32 (AMD)\n"
 "  --tsc-offset-error=TICKS  how far the offset may be off; widens the bound\n"
 "The time:\n"
 "  --assume-synchronized=BOUND\n"
@@ -153,6 +162,21 @@ static bool parse_tai_offset(const char *text, struct options *o)
 	return true;
 }
 
+/* The options of the clock device. */
+static bool parse_vhost(struct options *o, int opt, const char *arg)
+{
+	uint64_t value = 0;
+	bool ok;
+
+	if (opt == OPT_VHOST_SOCKET) {
+		o->vhost_socket = arg;
+		return *arg;
+	}
+	ok = parse_u64(arg, INT_MAX, &value);
+	o->vhost_fd = value;
+	return opt == OPT_VHOST_FD && ok;
+}
+
 /* The options that say which page and which counter. */
 static bool parse_target(struct options *o, int opt, const char *arg)
 {
@@ -183,7 +207,7 @@ static bool parse_target(struct options *o, int opt, const char *arg)
 		/* Hours of it: more is no measurement. */
 		return parse_u64(arg, 1ULL << 44, &o->offset_error);
 	}
-	return false;
+	return parse_vhost(o, opt, arg);
 }
 
 /* The others. */
@@ -233,11 +257,15 @@ static enum options_result complain(const char *what)
 /* What must hold between options. */
 static enum options_result check(struct options *o)
 {
-	if (!o->file == !o->qemu_pid)
-		return complain("give one of --qemu-pid and --file");
+	if (o->file && o->qemu_pid)
+		return complain("--qemu-pid and --file exclude each other");
+	if (o->vhost_socket && o->vhost_fd >= 0)
+		return complain("--vhost-socket and --vhost-fd exclude each other");
+	if (!o->file && !o->qemu_pid && !o->vhost_socket && o->vhost_fd < 0)
+		return complain("give one of --qemu-pid and --file, or one of --vhost-socket and --vhost-fd");
 	if (o->qemu_pid && !o->has_tsc_offset)
 		return complain("--qemu-pid needs --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)");
-	if (o->qemu_pid && o->replace)
+	if (!o->file && o->replace)
 		return complain("--replace is for --file");
 	if (o->wants_utc && o->has_tai_offset)
 		return complain("--tai-offset is for a TAI page");
@@ -251,6 +279,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 	int opt, index;
 
 	*o = (struct options){
+		.vhost_fd = -1,
 		.guest.frac_bits = 48,
 		.interval_ns = 1000 * MSEC,
 		.drift_ppb = DRIFT_DEFAULT_PPB,

@@ -14,8 +14,11 @@
 /**
  * struct options - what the operator asked for
  * @qemu_pid: the QEMU process whose page is written, or 0
- * @file: the file that holds the page, or NULL; one of the two is given
+ * @file: the file that holds the page, or NULL
  * @replace: put a page where the file holds something else
+ * @vhost_socket: where the vhost-user device listens, or NULL
+ * @vhost_fd: a socket for it, or -1; at most one of the two, and of the two above;
+ *	at least one of all
  * @guest: from the host's counter to the guest's
  * @offset_error: ticks of the guest's counter by which @guest may be wrong
  * @interval_ns: time between calibrations
@@ -36,6 +39,8 @@ struct options {
 	pid_t qemu_pid;
 	const char *file;
 	bool replace;
+	const char *vhost_socket;
+	int vhost_fd;
 	struct guest_counter guest;
 	uint64_t offset_error;
 	uint64_t interval_ns;

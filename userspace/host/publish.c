@@ -162,6 +162,18 @@ void publish_rebased(struct publish *pub, const struct calibrate_line *line,
 	commit_line(pub, line, scale, guest_counter_read(pub->guest), false);
 }
 
+void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
+		       const struct calibrate_line *line, const struct scale *scale)
+{
+	struct vmclk_snapshot own = pub->fields;
+
+	pub->fields = *before;
+	pub->fields.disruption_marker = own.disruption_marker;
+	pub->fields.vm_generation_counter = own.vm_generation_counter;
+	pub->fields.flags = (before->flags & ~KEPT_FLAGS) | (own.flags & KEPT_FLAGS);
+	publish_rebased(pub, line, scale);
+}
+
 void publish_unreliable(struct publish *pub)
 {
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;

@@ -94,6 +94,16 @@ void publish_rebased(struct publish *pub, const struct calibrate_line *line,
 		     const struct scale *scale);
 
 /**
+ * publish_take_over() - go on in a page with the line that was in another
+ * @pub: the new page, after publish_attach(); its markers stay its own
+ * @before: what the other one said last, while it had the line
+ * @line: the line that publish_calibrated() published there
+ * @scale: the scale
+ */
+void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
+		       const struct calibrate_line *line, const struct scale *scale);
+
+/**
  * publish_unreliable() - say that the page must not be believed
  * @pub: the page; its line stays
  */

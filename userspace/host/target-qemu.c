@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -106,16 +105,6 @@ static int find_page(struct target *target, pid_t pid)
 	return err;
 }
 
-static int lock(int fd, const char *name)
-{
-	if (!flock(fd, LOCK_EX | LOCK_NB))
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return log_error(name, -errno);
-	log_line("%s: %s", name, vmclk_strerror(-VMCLK_ELOCKED));
-	return -VMCLK_ELOCKED;
-}
-
 int target_qemu_open(struct target *target, pid_t pid)
 {
 	char name[32];
@@ -128,7 +117,7 @@ int target_qemu_open(struct target *target, pid_t pid)
 		return log_error(name, -errno);
 	err = find_page(target, pid);
 	if (!err)
-		err = lock(target->fd, name);
+		err = target_lock(target->fd, name);
 	if (!err)
 		err = target_attach(target, name);
 	if (err)

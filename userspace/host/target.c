@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <stdalign.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "target.h"
 
+int target_lock(int fd, const char *name)
+{
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return log_error(name, -errno);
+	log_line("%s: %s", name, vmclk_strerror(-VMCLK_ELOCKED));
+	return -VMCLK_ELOCKED;
+}
+
 int target_attach(struct target *target, const char *name)
 {
 	struct stat st;
 	int err = fstat(target->fd, &st) ? -errno : 0;
 
-	target->len = st.st_size;
+	if (!target->len)
+		target->len = st.st_size;
 	if (!err)
-		err = shm_map_fd(&target->shm, target->fd, 0, target->len);
+		err = shm_map_fd(&target->shm, target->fd, target->offset, target->len);
 	if (err)
 		return log_error(name, err);
 	/* Just mapped, so this is not NULL; and never built, so it stays good. */
@@ -35,7 +47,7 @@ int target_check(const struct target *target)
 	struct stat st;
 
 	if (!shm_is_broken(&target->shm) && !fstat(target->fd, &st) &&
-	    (uint64_t)st.st_size >= target->len)
+	    (uint64_t)st.st_size >= target->offset + target->len)
 		return 0;
 	log_line("the page is gone: its file was cut short, or has no room for it");
 	return -EIO;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "shm.h"
@@ -19,15 +20,18 @@
  * struct target - a mapped page that nobody else writes
  * @owner: opened the file, holds its lock, and is not written through; or NULL
  * @fd: the file behind it, @owner's if there is one; or -1
+ * @offset: of the page in the file
  * @pidfd: becomes readable when the machine ends, or -1
  * @shm: the memory, guarded
  * @map: its @len bytes
- * @len: of the file when it was opened
+ * @len: up to the end of the file when it was opened; of memory that was lent,
+ *	TARGET_SIZE
  * @writer: writes the page there
  */
 struct target {
 	struct vmclk_writer *owner;
 	int fd;
+	uint64_t offset;
 	int pidfd;
 	struct shm shm;
 	void *map;
@@ -55,8 +59,46 @@ int target_qemu_open(struct target *target, pid_t pid);
 int target_file_open(struct target *target, const char *path, bool replace);
 
 /**
- * target_attach() - map the open file and take its page over; for the two above
- * @target: @fd is set; the rest is filled in
+ * target_private_open() - a page that nobody else sees
+ * @target: filled in
+ *
+ * Return: 0, or a negative error; the reason has been logged.
+ */
+int target_private_open(struct target *target);
+
+/**
+ * target_lent_open() - a page in memory that somebody has handed over
+ * @target: filled in
+ * @fd: the memory; stays the caller's
+ * @offset: where the page is in it
+ *
+ * Return: 0, or a negative error; the reason has been logged.
+ */
+int target_lent_open(struct target *target, int fd, uint64_t offset);
+
+/**
+ * target_is_same() - is it this memory?
+ * @target: the target, opened
+ * @fd: a file
+ * @offset: where a page is in it
+ *
+ * Return: true if so.
+ */
+bool target_is_same(const struct target *target, int fd, uint64_t offset);
+
+/**
+ * target_lock() - keep other writers away; for those above
+ * @fd: the open file
+ * @name: for messages
+ *
+ * Return: 0, or a negative error; the reason has been logged.
+ */
+int target_lock(int fd, const char *name);
+
+/**
+ * target_attach() - map the open file and take its page over; for those above
+ * @target: @fd is set, and @offset and @len if the file has more than the page;
+ *	the rest is filled in
  * @name: for messages
  *
  * Return: 0, or a negative error; the reason has been logged.

@@ -133,6 +133,22 @@ TAP_TEST(one_page_has_to_be_named)
 	runs("--file=p --replace");
 }
 
+TAP_TEST(a_clock_device_needs_no_page)
+{
+	struct options o;
+
+	is_int(parse(&o, "--vhost-socket=s"), OPTIONS_RUN);
+	ok(!strcmp(o.vhost_socket, "s") && o.vhost_fd == -1 && !o.file && !o.has_tsc_offset);
+	is_int(parse(&o, "--vhost-fd=0 --file=p"), OPTIONS_RUN);
+	ok(!o.vhost_socket && o.vhost_fd == 0 && !strcmp(o.file, "p"));
+	runs("--vhost-socket=s --qemu-pid=1 --tsc-offset=0");
+	refuses("--vhost-socket=s --vhost-fd=3");
+	refuses("--vhost-socket=");
+	refuses("--vhost-fd=-1");
+	refuses("--vhost-fd=x");
+	refuses("--vhost-fd=2147483648");
+}
+
 TAP_TEST(values_out_of_range_are_refused)
 {
 	runs("--file=p --interval=10ms");

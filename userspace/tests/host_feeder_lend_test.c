@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A page in guest memory that is lent to the feeder and taken back.
+ */
+#define _GNU_SOURCE
+#include <sys/mman.h>
+
+#include "dirty-vm.h"
+#include "host_fake_feeder.h"
+#include "host_front.h"
+
+#define OFFSET	0x2000	/* of the page in its file */
+#define GPA	0x7000
+
+/* A guest's page as QEMU makes it: a marker and nothing else. */
+static struct {
+	int fd;
+	uint8_t *bytes;
+	struct dirty_vm vm;
+	struct dirty_region region;
+	struct front log;
+} guest;
+
+static void guest_new(void)
+{
+	struct vmclock_page page = {
+		.magic = htole32(VMCLOCK_PAGE_MAGIC), .size = htole32(TARGET_SIZE),
+		.version = htole16(1), .counter_id = VMCLOCK_PAGE_COUNTER_NONE,
+		.seq_count = htole32(2), .disruption_marker = htole64(7),
+		.flags = htole64(VMCLOCK_PAGE_FLAG_GENERATION_PRESENT),
+		.vm_generation_counter = htole64(99),
+	};
+
+	guest.fd = memfd_new(OFFSET + TARGET_SIZE);
+	guest.bytes = mmap(NULL, TARGET_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, guest.fd,
+			   OFFSET);
+	memcpy(guest.bytes, &page, sizeof(page));
+	guest.log = front_new(8);
+	ok(!dirty_vm_add(&guest.vm, &guest.region, GPA, TARGET_SIZE));
+	dirty_vm_set_log(&guest.vm, front_log(&guest.log));
+	dirty_vm_enable(&guest.vm, true);
+}
+
+static void guest_end(struct feeder *f)
+{
+	feeder_stop(f);
+	free(f);
+	dirty_vm_end(&guest.vm);
+	front_end(&guest.log);
+	munmap(guest.bytes, TARGET_SIZE);
+	close(guest.fd);
+}
+
+static void lend(struct feeder *f)
+{
+	feeder_lend_page(f, guest.fd, OFFSET, &guest.region.dirty);
+}
+
+TAP_TEST(a_lent_page_gets_the_line_at_once_and_every_update_is_logged)
+{
+	struct feeder *f;
+
+	fake_reset();
+	guest_new();
+	f = feeder_make(true);
+	feeder_run(f);
+	lend(f);
+	ok(f->is_lent);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	is_u64(page_fields(guest.bytes).disruption_marker, 7);
+	is_u64(page_fields(guest.bytes).vm_generation_counter, 99);
+	ok(page_fields(guest.bytes).flags & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT);
+	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
+	is_int(feeder_tick(f), 0);
+	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
+	guest_end(f);
+}
+
+TAP_TEST(taken_back_it_is_unreliable_and_not_touched_any_more)
+{
+	uint8_t before[TARGET_SIZE];
+	struct feeder *f;
+
+	fake_reset();
+	guest_new();
+	f = feeder_make(true);
+	feeder_run(f);
+	lend(f);
+	front_take(&guest.log, 0);
+	feeder_return_page(f);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
+	memcpy(before, guest.bytes, TARGET_SIZE);
+	is_int(feeder_tick(f), 0);
+	ok(f->cal.has_line && !f->is_lent);
+	ok(!memcmp(before, guest.bytes, TARGET_SIZE));
+	is_int(front_take(&guest.log, 0), 0);
+	guest_end(f);
+}
+
+TAP_TEST(lent_again_it_keeps_its_marker_if_the_line_is_the_same)
+{
+	struct feeder *f;
+	uint64_t marker;
+
+	fake_reset();
+	guest_new();
+	f = feeder_make(true);
+	feeder_run(f);
+	lend(f);
+	for (int i = 0; i < 3; i++) {
+		feeder_return_page(f);
+		is_int(feeder_tick(f), 0);
+		lend(f);
+		is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+		is_u64(page_fields(guest.bytes).disruption_marker, 7);
+	}
+
+	/* Somebody has written meanwhile. */
+	feeder_return_page(f);
+	guest.bytes[offsetof(struct vmclock_page, disruption_marker)] = 8;
+	lend(f);
+	ok(page_fields(guest.bytes).disruption_marker != 7);
+	ok(page_fields(guest.bytes).disruption_marker != 8);
+
+	/* The clock was set meanwhile. */
+	feeder_return_page(f);
+	marker = page_fields(guest.bytes).disruption_marker;
+	kernel.real_ns += 3600000000000;
+	is_int(feeder_tick(f), 0);
+	feeder_run(f);
+	lend(f);
+	ok(page_fields(guest.bytes).disruption_marker != marker);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	guest_end(f);
+}
+
+TAP_TEST(without_a_line_the_page_is_initializing)
+{
+	struct feeder *f;
+
+	fake_reset();
+	guest_new();
+	f = feeder_make(true);
+	lend(f);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+	feeder_run(f);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	guest_end(f);
+}
+
+TAP_TEST(a_page_whose_counter_is_not_known_is_left_alone)
+{
+	uint8_t before[TARGET_SIZE];
+	struct feeder *f;
+
+	fake_reset();
+	guest_new();
+	memcpy(before, guest.bytes, TARGET_SIZE);
+	f = feeder_make(false);
+	feeder_run(f);
+	lend(f);
+	ok(!f->is_lent);
+	ok(!memcmp(before, guest.bytes, TARGET_SIZE));
+	guest_end(f);
+}
+
+TAP_TEST(what_is_no_page_is_left_alone)
+{
+	struct feeder *f;
+
+	fake_reset();
+	guest_new();
+	memset(guest.bytes, 0, TARGET_SIZE);
+	f = feeder_make(true);
+	feeder_run(f);
+	lend(f);
+	ok(!f->is_lent);
+	feeder_lend_page(f, guest.fd, OFFSET + 4, &guest.region.dirty);
+	ok(!f->is_lent);
+	is_int(feeder_tick(f), 0);
+	ok(f->cal.has_line && !guest.bytes[0] && !guest.bytes[4]);
+	guest_end(f);
+}
+
+TAP_TEST(a_lent_page_that_somebody_else_writes_or_takes_away_is_given_up)
+{
+	struct feeder *f;
+
+	fake_reset();
+	guest_new();
+	f = feeder_make(true);
+	feeder_run(f);
+	lend(f);
+	guest.bytes[offsetof(struct vmclock_page, seq_count)] ^= 4;
+	is_int(feeder_tick(f), 0);
+	ok(!f->is_lent && f->cal.has_line);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	lend(f);
+	ok(f->is_lent);
+	ok(!ftruncate(guest.fd, 0));
+	is_int(feeder_tick(f), 0);
+	ok(!f->is_lent && f->cal.has_line);
+	is_int(feeder_tick(f), 0);
+	guest_end(f);
+}
+
+TAP_TEST(the_page_that_is_fed_already_is_logged_from_then_on)
+{
+	char path[] = "/tmp/vmclock-lend-XXXXXX";
+	int fd = mkstemp(path);
+	struct feeder *f;
+
+	fake_reset();
+	guest_new();
+	f = feeder_make_for(path, true);
+	feeder_run(f);
+	is_int(front_take(&guest.log, 0), 0);
+	feeder_lend_page(f, fd, 0, &guest.region.dirty);
+	is_int(feeder_tick(f), 0);
+	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
+	/* Another one is not fed beside it. */
+	lend(f);
+	ok(!f->is_lent);
+	feeder_return_page(f);
+	is_int(page_fields(f->target.map).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	/* Its region is gone: nothing is marked, and it is still fed. */
+	dirty_vm_remove(&guest.vm, &guest.region);
+	is_int(feeder_tick(f), 0);
+	is_int(front_take(&guest.log, 0), 0);
+	guest_end(f);
+	close(fd);
+	unlink(path);
+}
+
+int main(void)
+{
+	return tap_main();
+}
