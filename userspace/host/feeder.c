@@ -282,7 +282,7 @@ static void enter_page(struct feeder *f, const struct vmclk_snapshot *before)
 		publish_take_over(&f->pub, before, &f->cal.line, &f->scale);
 		return;
 	}
-	f->needs_marker |= needs_marker;
+	f->needs_marker = needs_marker;
 	publish_start(&f->pub, scale_time_type(&f->scale), false);
 }
 

@@ -472,10 +472,10 @@ TESTS = [
 ]
 
 
-def main():
+def main(tests):
     bad = 0
-    print("TAP version 13", f"1..{len(TESTS)}", sep="\n", flush=True)
-    for number, test in enumerate(TESTS, 1):
+    print("TAP version 13", f"1..{len(tests)}", sep="\n", flush=True)
+    for number, test in enumerate(tests, 1):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as tmp:
             try:
                 test(pathlib.Path(tmp))
@@ -489,4 +489,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS))
