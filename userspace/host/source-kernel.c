@@ -6,16 +6,14 @@
 
 #include <linux/vmclock-page.h>
 
-#include "../lib/counter.h"
 #include "leap.h"
 #include "source-kernel.h"
 
 #define NSEC_PER_USEC	1000LL
 #define NSEC_PER_SEC	1000000000LL
 
-/* Readings of which the shortest is used, and tries to get a quiet set. */
-#define BRACKETS	16
-#define TRIES		8
+/* To get a quiet set of readings. */
+#define TRIES	8
 
 /* The kernel's limit of a PLL offset. */
 #define SLEW_MAX_USEC	500000
@@ -31,11 +29,6 @@
 
 /* CLOCK_REALTIME rounds down to ns. */
 #define CLOCK_ROUNDING_NS	1
-
-static int64_t to_ns(const struct timespec *ts)
-{
-	return ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
-}
 
 int64_t source_slew_ns(const struct timex *tx, uint64_t *error_ns)
 {
@@ -84,29 +77,6 @@ uint8_t source_leap_indicator(int state, int status, int64_t utc)
 	return VMCLOCK_PAGE_LEAP_NONE;
 }
 
-/* The shortest of several readings of the clock between two of the counter. */
-static int read_clock(struct source_reading *reading, int64_t *ns)
-{
-	uint64_t best = UINT64_MAX, before, after;
-	struct timespec ts;
-	int i;
-
-	for (i = 0; i < BRACKETS; i++) {
-		before = counter_read_ordered();
-		if (clock_gettime(CLOCK_REALTIME, &ts))
-			return -errno;
-		after = counter_read_ordered();
-		if (after - before >= best)
-			continue;
-		best = after - before;
-		reading->counter = before + best / 2;
-		/* + 1 where counters are slow: a tick is a span of time. */
-		reading->slack = best - best / 2 + 1;
-		*ns = to_ns(&ts);
-	}
-	return 0;
-}
-
 /* What is left of an adjtime(), and the error of that. */
 static int read_adjtime(struct source_kernel *source, int64_t *ns, uint64_t *error_ns)
 {
@@ -152,7 +122,7 @@ static int try_read(struct source_kernel *source, struct source_reading *reading
 	state = adjtimex(&before);
 	if (state < 0)
 		return -errno;
-	err = read_clock(reading, &ns);
+	err = source_clock(reading, &ns);
 	if (err)
 		return err;
 	state_after = adjtimex(&after);
@@ -169,9 +139,9 @@ static int try_read(struct source_kernel *source, struct source_reading *reading
 		return err;
 
 	total = ns + slew_after + adjtime_ns;
-	if (ns < 0 || total < 0)
-		return -ERANGE;
-	reading->realtime = ((vmclock_u128)total << 64) / VMCLOCK_NSEC_PER_SEC;
+	err = source_estimate(reading, ns < 0 ? ns : total);
+	if (err)
+		return err;
 	reading->kernel_tai = after.tai;
 	reading->leap_indicator = source_leap_indicator(state, after.status,
 							ns / NSEC_PER_SEC);
@@ -186,4 +156,14 @@ int source_kernel_read(struct source_kernel *source, struct source_reading *read
 	for (i = 0; i < TRIES && err == -EAGAIN; i++)
 		err = try_read(source, reading);
 	return err;
+}
+
+static int read_source(struct source *source, struct source_reading *reading)
+{
+	return source_kernel_read(source->state, reading);
+}
+
+void source_kernel_open(struct source *source, struct source_kernel *kernel)
+{
+	*source = (struct source){ .read = read_source, .state = kernel };
 }

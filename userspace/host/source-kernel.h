@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmclock_math.h"
+#include "source.h"
 
 /**
  * struct source_kernel - the kernel's clock as a source; zero except for
@@ -25,38 +25,6 @@ struct source_kernel {
 };
 
 /**
- * struct source_reading - one reading
- * @counter: the host's counter
- * @slack: ticks: @time belongs to a counter reading no further than this from
- *	@counter
- * @realtime: the estimate of UTC at @counter: CLOCK_REALTIME and what the
- *	kernel has yet to add to it, 2^-64 s since 1970, POSIX count
- * @bounded: the clock is synchronized, or said to be
- * @maxerror_ns: if @bounded: UTC is no further than this from @realtime,
- *	@slack not included
- * @esterror_ns: if @bounded: the same as an estimate
- * @kernel_tai: TAI - UTC by the kernel; below SOURCE_TAI_MIN nobody told it
- * @leap_indicator: VMCLOCK_PAGE_LEAP_* by the kernel's leap second state;
- *	NONE, PRE_* (in the last day of a month), POS or POST_*
- */
-struct source_reading {
-	uint64_t counter;
-	uint64_t slack;
-	vmclock_u128 realtime;
-	bool bounded;
-	uint64_t maxerror_ns;
-	uint64_t esterror_ns;
-	int kernel_tai;
-	uint8_t leap_indicator;
-};
-
-/*
- * The kernel counts leap seconds in its TAI offset, starting at 0 when nobody
- * tells it the offset. UTC began 10 s behind TAI.
- */
-#define SOURCE_TAI_MIN	10
-
-/**
  * source_kernel_read() - take a reading
  * @source: the source
  * @reading: the result
@@ -66,6 +34,13 @@ struct source_reading {
  * answered.
  */
 int source_kernel_read(struct source_kernel *source, struct source_reading *reading);
+
+/**
+ * source_kernel_open() - the same as a source
+ * @source: filled in
+ * @kernel: its state; stays the caller's
+ */
+void source_kernel_open(struct source *source, struct source_kernel *kernel);
 
 /* The parts that need no system call; for source_kernel_read() and tests. */
 struct timex;
