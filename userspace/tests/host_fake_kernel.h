@@ -20,6 +20,8 @@
  * @flickers: adjtimex() gives another status each time
  * @real_ns: CLOCK_REALTIME
  * @monotonic_ns: CLOCK_MONOTONIC
+ * @steps_ns: adjtimex() sets CLOCK_REALTIME forward by so much each time
+ * @turns: adjtimex() gives another frequency each time
  * @runs: both clocks go on by 1 ns with each tick of the counter from @since
  */
 static struct fake_kernel {
@@ -28,6 +30,8 @@ static struct fake_kernel {
 	int error;
 	long adjtime_us;
 	bool flickers;
+	int64_t steps_ns;
+	bool turns;
 	int64_t real_ns;
 	int64_t monotonic_ns;
 	bool runs;
@@ -59,6 +63,8 @@ int adjtimex(struct timex *tx)
 	}
 	if (kernel.flickers)
 		kernel.tx.status ^= STA_FREQHOLD;
+	kernel.real_ns += kernel.steps_ns;
+	kernel.tx.freq += kernel.turns;
 	*tx = kernel.tx;
 	if (modes == ADJ_OFFSET_SS_READ)
 		tx->offset = kernel.adjtime_us;
