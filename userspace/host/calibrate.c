@@ -478,6 +478,7 @@ enum calibrate_verdict calibrate_feed(struct calibrate *cal,
 	if (!cal->has_line)
 		first_line(cal, r);
 	cal->reading = *r;
+	cal->is_held = false;
 	make_plan(cal);
 	return CALIBRATE_READY;
 }
@@ -532,6 +533,22 @@ bool calibrate_cross(struct calibrate *cal, uint64_t counter)
 	if (cal->line.bounded)
 		remember(cal, counter);
 	return true;
+}
+
+void calibrate_hold(struct calibrate *cal, uint64_t counter)
+{
+	uint64_t ticks = counter - cal->line.max.counter;
+
+	if (cal->is_held || ticks >> 62)
+		return;
+	/* As if a reading had confirmed the line at its start, errors included. */
+	cal->reading.counter = cal->line.max.counter;
+	cal->reading.bounded = cal->line.bounded;
+	cal->plan.error = from_ns(cal->line.max.maxerror_ns);
+	cal->plan.est_error = from_ns(cal->line.est_ns);
+	cal->plan.horizon = ticks + ns_to_ticks(cal, cal->interval_ns);
+	cal->plan.new_rate = choose_rate(cal, 0, cal->reading.counter + cal->plan.horizon);
+	cal->is_held = calibrate_cross(cal, counter);
 }
 
 bool calibrate_rebase(const struct calibrate_line *line, uint64_t counter,

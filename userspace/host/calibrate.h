@@ -87,6 +87,7 @@ struct calibrate_point {
  * @found: a line that was published before our time, see calibrate_adopt()
  * @has_found: there is one
  * @is_adopted: the first line continued @found
+ * @is_held: the line was made by calibrate_hold()
  * @clamped: how often nesting limited a line's rate
  * @shift: of all rates here: they have their bit 61 set, so that no drift
  *	carries them out of 64 bits
@@ -103,6 +104,7 @@ struct calibrate {
 	struct calibrate_line found;
 	bool has_found;
 	bool is_adopted;
+	bool is_held;
 	uint64_t clamped;
 
 	uint8_t shift;
@@ -172,6 +174,17 @@ enum calibrate_verdict calibrate_feed(struct calibrate *cal,
  * gone by since the reading: the old line stays.
  */
 bool calibrate_cross(struct calibrate *cal, uint64_t counter);
+
+/**
+ * calibrate_hold() - go on without readings: pass to a line that is not steered
+ * @cal: the state, with a line
+ * @counter: the counter at which both lines meet
+ *
+ * The line so far was on its way to an estimate, and would go past it. From here
+ * on the bound grows with the drift and the error of the rate alone, as long as
+ * nesting allows it. Does nothing if that was done since the last reading.
+ */
+void calibrate_hold(struct calibrate *cal, uint64_t counter);
 
 /**
  * calibrate_rebase() - the same line, seen from another counter reading

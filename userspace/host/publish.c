@@ -36,6 +36,7 @@ int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 	pub->writer = writer;
 	pub->memory = memory;
 	pub->guest = guest;
+	pub->is_held = false;
 	err = vmclk_writer_found(writer, &pub->fields);
 	pub->was_torn = pub->fields.seq_count & 1;
 	return err;
@@ -99,8 +100,6 @@ static void fill_line(struct vmclk_snapshot *f, const struct calibrate_line *at,
 	f->flags = (f->flags & KEPT_FLAGS) | VMCLOCK_PAGE_FLAG_TIME_MONOTONIC |
 		   (tai_is_known ? VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID : 0) |
 		   (at->bounded ? ERROR_FLAGS : 0);
-	f->clock_status = at->bounded ? VMCLOCK_PAGE_STATUS_SYNCHRONIZED :
-					VMCLOCK_PAGE_STATUS_UNKNOWN;
 	f->counter_value = at->max.counter;
 	f->counter_period_shift = at->max.shift;
 	f->counter_period_frac_sec = at->max.period;
@@ -125,6 +124,14 @@ static bool leap_is_between(const struct vmclk_snapshot *f, uint64_t to_sec)
 	return vmclock_math_leap_is_near(f->leap_indicator, f->time_sec + utc, to_sec + utc);
 }
 
+static uint8_t line_status(const struct publish *pub, bool bounded)
+{
+	if (!bounded)
+		return VMCLOCK_PAGE_STATUS_UNKNOWN;
+	return pub->is_held ? VMCLOCK_PAGE_STATUS_FREERUNNING :
+			      VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
+}
+
 /* The page is open. */
 static void commit_line(struct publish *pub, const struct calibrate_line *line,
 			const struct scale *scale, uint64_t counter, bool is_new)
@@ -137,6 +144,8 @@ static void commit_line(struct publish *pub, const struct calibrate_line *line,
 		calibrate_normalise(&at);
 		fill_line(&pub->fields, &at, scale);
 	}
+	/* The line may stay near a leap second; the status must not. */
+	pub->fields.clock_status = line_status(pub, line->bounded);
 	commit(pub);
 }
 
@@ -146,6 +155,7 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 	uint64_t counter;
 	bool in_time;
 
+	pub->is_held = false;
 	vmclk_writer_begin(pub->writer);
 	counter = guest_counter_read(pub->guest);
 	in_time = calibrate_cross(cal, counter);
@@ -171,7 +181,23 @@ void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
 	pub->fields.disruption_marker = own.disruption_marker;
 	pub->fields.vm_generation_counter = own.vm_generation_counter;
 	pub->fields.flags = (before->flags & ~KEPT_FLAGS) | (own.flags & KEPT_FLAGS);
+	pub->is_held = before->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING;
 	publish_rebased(pub, line, scale);
+}
+
+void publish_held(struct publish *pub, struct calibrate *cal, const struct scale *scale)
+{
+	struct calibrate_line at;
+	uint64_t counter;
+
+	pub->is_held = true;
+	vmclk_writer_begin(pub->writer);
+	counter = guest_counter_read(pub->guest);
+	/* A line that can't be published now must not become the one in use. */
+	if (calibrate_rebase(&cal->line, counter, &at) &&
+	    !leap_is_between(&pub->fields, scale_page_seconds(scale, at.max.time.sec)))
+		calibrate_hold(cal, counter);
+	commit_line(pub, &cal->line, scale, counter, false);
 }
 
 void publish_unreliable(struct publish *pub)

@@ -28,6 +28,7 @@
  * @fields: what it says
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
+ * @is_held: the reference is lost: status FREERUNNING instead of SYNCHRONIZED
  */
 struct publish {
 	struct vmclk_writer *writer;
@@ -35,6 +36,7 @@ struct publish {
 	struct vmclk_snapshot fields;
 	const struct guest_counter *guest;
 	bool was_torn;
+	bool is_held;
 };
 
 /**
@@ -102,6 +104,14 @@ void publish_rebased(struct publish *pub, const struct calibrate_line *line,
  */
 void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
 		       const struct calibrate_line *line, const struct scale *scale);
+
+/**
+ * publish_held() - the line at the present counter, without a reference
+ * @pub: the page; its status is FREERUNNING until publish_calibrated()
+ * @cal: calibration, with a line that is on the page; is told to hold it
+ * @scale: the scale
+ */
+void publish_held(struct publish *pub, struct calibrate *cal, const struct scale *scale);
 
 /**
  * publish_unreliable() - say that the page must not be believed
