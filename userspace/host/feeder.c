@@ -70,7 +70,8 @@ static int choose_scale(struct feeder *f)
 {
 	const struct options *o = &f->options;
 	struct source_reading reading;
-	int unused, err = source_kernel_read(&f->source, &reading);
+	/* The kernel knows the second well enough, whatever the source is. */
+	int unused, err = source_kernel_read(&f->kernel, &reading);
 
 	if (err)
 		return log_error("reading the kernel's clock", err);
@@ -91,13 +92,54 @@ static bool is_fresh(const struct publish *pub)
 	       pub->fields.disruption_marker && !pub->was_torn;
 }
 
+static int open_phc(struct feeder *f)
+{
+	const struct options *o = &f->options;
+	int err;
+
+	f->phc = (struct source_phc){
+		.bound_ns = o->assumed_ns, .is_utc = o->phc_is_utc,
+		.tai_offset = f->scale.origin == SCALE_OPTION ||
+			      f->scale.origin == SCALE_LIST ? f->scale.base : 0,
+	};
+	err = source_phc_open(&f->source, &f->phc, o->source_path);
+	if (err)
+		log_line("%s: %s", o->source_path,
+			 err == -ENOTTY ? "not a PTP hardware clock" : strerror(-err));
+	return err;
+}
+
+static int open_source(struct feeder *f)
+{
+	const struct options *o = &f->options;
+
+	switch (o->source) {
+	case OPTIONS_KERNEL:
+		source_kernel_open(&f->source, &f->kernel);
+		break;
+	case OPTIONS_CHRONY:
+		f->chrony = (struct source_chrony){ o->chronyc, o->source_path, 0 };
+		source_chrony_open(&f->source, &f->chrony);
+		break;
+	case OPTIONS_PHC:
+		return open_phc(f);
+	}
+	return 0;
+}
+
+static void close_source(struct feeder *f)
+{
+	if (f->source.close)
+		f->source.close(&f->source);
+}
+
 int feeder_start(struct feeder *f)
 {
 	struct calibrate_line found;
 	bool has_found;
 	int err, counter_err = check_counter(&f->options);
 
-	f->source.assumed_ns = f->options.assumed_ns;
+	f->kernel.assumed_ns = f->options.assumed_ns;
 	err = names_page(&f->options) ? counter_err : 0;
 	if (!err)
 		err = load_leaps(f);
@@ -106,9 +148,14 @@ int feeder_start(struct feeder *f)
 	if (!err && counter_err)
 		return 0;
 	if (!err)
-		err = open_target(f);
+		err = open_source(f);
 	if (err)
 		return err;
+	err = open_target(f);
+	if (err) {
+		close_source(f);
+		return err;
+	}
 	f->has_page = true;
 
 	calibrate_init(&f->cal, f->options.interval_ns, f->options.drift_ppb);
@@ -123,6 +170,10 @@ int feeder_start(struct feeder *f)
 static void log_start(const struct feeder *f)
 {
 	const struct options *o = &f->options;
+	static const char *const teller[] = {
+		[OPTIONS_KERNEL] = "from the kernel",
+		[OPTIONS_CHRONY] = "from chronyd",
+	};
 	char page[32], bound[64];
 	uint64_t khz = (calibrate_hz(&f->cal) + 500) / 1000;
 
@@ -136,7 +187,7 @@ static void log_start(const struct feeder *f)
 		 o->file ? o->file : page,
 		 (unsigned long long)khz / 1000, (unsigned long long)khz % 1000,
 		 (long long)o->guest.offset, scale_describe(&f->scale),
-		 o->assumed_ns ? bound : "from the kernel",
+		 o->assumed_ns ? bound : teller[o->source],
 		 f->needs_marker ? "new" : "kept");
 }
 
@@ -147,6 +198,8 @@ static void log_state(struct feeder *f, enum feeder_state state)
 		[FEEDER_SYNCHRONIZED] = "synchronized",
 		[FEEDER_UNKNOWN] = "unknown: the kernel's clock is not synchronized, no bound is published",
 		[FEEDER_STEPPED] = "unreliable: the clock was set, measuring anew",
+		[FEEDER_FREERUNNING] = "freerunning: no reference, the bound grows",
+		[FEEDER_EXPIRED] = "unreliable: no reference, and the bound has grown too much",
 	};
 
 	if (f->state == state)
@@ -350,6 +403,45 @@ static int give_up_page(struct feeder *f, int err)
 	return 0;
 }
 
+static int read_source(struct feeder *f, struct source_reading *reading)
+{
+	int err = f->source.read(&f->source, reading);
+
+	/* A line that has a bound is better than a clock that has none any more. */
+	if (!err && !reading->bounded && f->cal.has_line && f->cal.line.bounded)
+		return source_lost(&f->source, "the kernel's clock is not synchronized");
+	return err;
+}
+
+/* There is no reading: the page says what the line is still worth. */
+static void hold(struct feeder *f)
+{
+	uint64_t counter = guest_counter_read(&f->options.guest), silence_ns;
+
+	if (f->lost != f->source.why)
+		log_line("no reference: %s", f->source.why);
+	f->lost = f->source.why;
+	f->tries = 0;
+	if (!f->cal.has_line || !f->has_published)
+		return;
+	silence_ns = (vmclock_u128)(counter - f->last_reading) * VMCLOCK_NSEC_PER_SEC /
+		     calibrate_hz(&f->cal);
+	switch (holdover_judge(&f->options.holdover, silence_ns, f->cal.line.bounded,
+			       vmclock_math_maxerror_ns(&f->cal.line.max, counter))) {
+	case HOLDOVER_WAIT:
+		break;
+	case HOLDOVER_FREERUNNING:
+		publish_held(&f->pub, &f->cal, &f->scale);
+		log_state(f, FEEDER_FREERUNNING);
+		break;
+	case HOLDOVER_UNRELIABLE:
+		if (f->state != FEEDER_EXPIRED)
+			publish_unreliable(&f->pub);
+		log_state(f, FEEDER_EXPIRED);
+		break;
+	}
+}
+
 int feeder_tick(struct feeder *f)
 {
 	struct source_reading reading;
@@ -365,13 +457,19 @@ int feeder_tick(struct feeder *f)
 		log_line("the clock and the counter show no steady rate");
 		return -EIO;
 	}
-	err = source_kernel_read(&f->source, &reading);
+	err = read_source(f, &reading);
 	if (err == -EAGAIN)
 		return 0;
+	if (err == -ENODATA) {
+		hold(f);
+		return 0;
+	}
 	if (err)
 		return log_error("reading the kernel's clock", err);
 
+	f->lost = NULL;
 	translate(f, &reading, &translated);
+	f->last_reading = translated.counter;
 	switch (calibrate_feed(&f->cal, &translated)) {
 	case CALIBRATE_READY:
 		return publish_line(f, &reading);
@@ -391,7 +489,8 @@ int feeder_tick(struct feeder *f)
 
 uint64_t feeder_delay_ns(const struct feeder *f)
 {
-	return f->cal.has_line || !f->has_page ? f->options.interval_ns : WARM_DELAY_NS;
+	return f->cal.has_line || f->lost || !f->has_page ? f->options.interval_ns :
+							    WARM_DELAY_NS;
 }
 
 static void wait_until(const struct guest_counter *guest, uint64_t from, uint64_t ticks)
@@ -405,7 +504,7 @@ int feeder_publish(struct feeder *f)
 	const struct guest_counter *guest = &f->options.guest;
 	uint64_t hz, pause, start, last;
 
-	if (!f->cal.has_line)
+	if (!f->cal.has_line || f->state == FEEDER_EXPIRED)
 		return 0;
 	hz = calibrate_hz(&f->cal);
 	pause = (vmclock_u128)hz * f->options.publish_us / 1000000;
@@ -428,5 +527,6 @@ void feeder_stop(struct feeder *f)
 		return;
 	f->has_page = false;
 	leave_page(f);
+	close_source(f);
 	f->cal.has_line = false;
 }

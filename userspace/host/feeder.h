@@ -13,7 +13,9 @@
 #include "options.h"
 #include "publish.h"
 #include "scale.h"
+#include "source-chrony.h"
 #include "source-kernel.h"
+#include "source-phc.h"
 #include "target.h"
 
 /* What the page offers, as far as the operator is told. */
@@ -22,6 +24,8 @@ enum feeder_state {
 	FEEDER_SYNCHRONIZED,
 	FEEDER_UNKNOWN,
 	FEEDER_STEPPED,
+	FEEDER_FREERUNNING,
+	FEEDER_EXPIRED,
 };
 
 /**
@@ -29,7 +33,10 @@ enum feeder_state {
  * @options: the command line
  * @target: the page
  * @leaps: the leap second list, or an empty one
- * @source: where time comes from
+ * @source: where time comes from, one of:
+ * @kernel: the kernel's clock
+ * @chrony: chronyd
+ * @phc: a PTP hardware clock
  * @scale: the page's time scale
  * @cal: readings to line
  * @pub: line to page
@@ -41,12 +48,17 @@ enum feeder_state {
  * @is_lent: the page is the guest's, from feeder_lend_page()
  * @left: what the lent page said when it was given back, if @left_holds
  * @left_holds: the line that it had has not been broken since
+ * @last_reading: the guest's counter at the latest reading
+ * @lost: why there is no reading now, or NULL
  */
 struct feeder {
 	struct options options;
 	struct target target;
 	struct leap_list leaps;
-	struct source_kernel source;
+	struct source source;
+	struct source_kernel kernel;
+	struct source_chrony chrony;
+	struct source_phc phc;
 	struct scale scale;
 	struct calibrate cal;
 	struct publish pub;
@@ -58,6 +70,8 @@ struct feeder {
 	bool is_lent;
 	struct vmclk_snapshot left;
 	bool left_holds;
+	uint64_t last_reading;
+	const char *lost;
 };
 
 /**

@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "source-chrony.h"
 
 #define MSEC	1000000ULL	/* ns */
 
@@ -21,6 +22,7 @@ enum {
 	OPT_QEMU_PID = 256, OPT_FILE, OPT_REPLACE, OPT_TSC_OFFSET, OPT_TSC_RATIO,
 	OPT_TSC_FRAC_BITS, OPT_TSC_OFFSET_ERROR, OPT_INTERVAL, OPT_DRIFT,
 	OPT_ASSUME, OPT_TIME_SCALE, OPT_TAI_OFFSET, OPT_LEAP_LIST,
+	OPT_SOURCE, OPT_CHRONYC, OPT_PHC_SCALE, OPT_HOLDOVER_AFTER, OPT_HOLDOVER_MAX,
 	OPT_PUBLISH_US, OPT_FORCE_COUNTER, OPT_VHOST_SOCKET, OPT_VHOST_FD,
 	OPT_VERBOSE, OPT_HELP, OPT_VERSION,
 };
@@ -36,6 +38,11 @@ static const struct option long_options[] = {
 	{ "tsc-frac-bits", required_argument, NULL, OPT_TSC_FRAC_BITS },
 	{ "tsc-offset-error", required_argument, NULL, OPT_TSC_OFFSET_ERROR },
 	{ "interval", required_argument, NULL, OPT_INTERVAL },
+	{ "source", required_argument, NULL, OPT_SOURCE },
+	{ "chronyc", required_argument, NULL, OPT_CHRONYC },
+	{ "phc-scale", required_argument, NULL, OPT_PHC_SCALE },
+	{ "holdover-after", required_argument, NULL, OPT_HOLDOVER_AFTER },
+	{ "holdover-max-bound", required_argument, NULL, OPT_HOLDOVER_MAX },
 	{ "drift", required_argument, NULL, OPT_DRIFT },
 	{ "assume-synchronized", required_argument, NULL, OPT_ASSUME },
 	{ "time-scale", required_argument, NULL, OPT_TIME_SCALE },
@@ -72,6 +79,16 @@ static const char help[] =
 "                            is 1 by default. BITS: 48 (default, Intel), 32 (AMD)\n"
 "  --tsc-offset-error=TICKS  how far the offset may be off; widens the bound\n"
 "The time:\n"
+"  --source=kernel           from the kernel's clock and its own bound (default)\n"
+"  --source=chrony[:SOCKET]  from chronyd, by its tracking report\n"
+"  --source=phc:DEVICE       from a PTP hardware clock, such as /dev/ptp0, within\n"
+"                            the bound of --assume-synchronized\n"
+"  --chronyc=PATH            chronyd's client (default " SOURCE_CHRONYC_DEFAULT ")\n"
+"  --phc-scale=tai|utc       what the PTP hardware clock tells (default tai)\n"
+"  --holdover-after=TIME     without the source for so long, the page becomes\n"
+"                            FREERUNNING (default 3s)\n"
+"  --holdover-max-bound=TIME and when its bound is more than this, UNRELIABLE\n"
+"                            (default 128ms)\n"
 "  --assume-synchronized=BOUND\n"
 "                            take the host's clock to be within BOUND (such as\n"
 "                            100us; ns, us, ms, s) of the truth, whatever the\n"
@@ -210,6 +227,42 @@ static bool parse_target(struct options *o, int opt, const char *arg)
 	return parse_vhost(o, opt, arg);
 }
 
+static bool parse_source(struct options *o, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t length = colon ? (size_t)(colon - text) : strlen(text);
+
+	o->source_path = colon ? colon + 1 : NULL;
+	if (!strcmp(text, "kernel"))
+		o->source = OPTIONS_KERNEL;
+	else if (length == 6 && !memcmp(text, "chrony", length))
+		o->source = OPTIONS_CHRONY;
+	else if (length == 3 && !memcmp(text, "phc", length) && colon)
+		o->source = OPTIONS_PHC;
+	else
+		return false;
+	return !colon || colon[1];
+}
+
+/* The options that say where time comes from, and what if it does not. */
+static bool parse_source_option(struct options *o, int opt, const char *arg)
+{
+	switch (opt) {
+	case OPT_SOURCE:
+		return parse_source(o, arg);
+	case OPT_CHRONYC:
+		o->chronyc = arg;
+		return *arg;
+	case OPT_PHC_SCALE:
+		return parse_time_scale(arg, &o->phc_is_utc);
+	case OPT_HOLDOVER_AFTER:
+		return parse_duration_in(arg, 0, 3600000 * MSEC, &o->holdover.after_ns);
+	case OPT_HOLDOVER_MAX:
+		return parse_duration_in(arg, 1, 3600000 * MSEC, &o->holdover.max_bound_ns);
+	}
+	return parse_target(o, opt, arg);
+}
+
 /* The others. */
 static bool parse_time_option(struct options *o, int opt, const char *arg)
 {
@@ -245,7 +298,7 @@ static bool parse_time_option(struct options *o, int opt, const char *arg)
 		o->verbose = true;
 		return true;
 	}
-	return parse_target(o, opt, arg);
+	return parse_source_option(o, opt, arg);
 }
 
 static enum options_result complain(const char *what)
@@ -269,6 +322,10 @@ static enum options_result check(struct options *o)
 		return complain("--replace is for --file");
 	if (o->wants_utc && o->has_tai_offset)
 		return complain("--tai-offset is for a TAI page");
+	if (o->source == OPTIONS_CHRONY && o->assumed_ns)
+		return complain("--assume-synchronized is not for --source=chrony, which tells its bound");
+	if (o->source == OPTIONS_PHC && !o->assumed_ns)
+		return complain("--source=phc needs --assume-synchronized: such a clock does not tell its error");
 	if (!o->guest.ratio)
 		o->guest.ratio = 1ULL << o->guest.frac_bits;
 	return OPTIONS_RUN;
@@ -283,6 +340,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 		.guest.frac_bits = 48,
 		.interval_ns = 1000 * MSEC,
 		.drift_ppb = DRIFT_DEFAULT_PPB,
+		.chronyc = SOURCE_CHRONYC_DEFAULT,
+		.holdover = { HOLDOVER_AFTER_DEFAULT_NS, HOLDOVER_MAX_BOUND_DEFAULT_NS },
 		.leap_list = LEAP_LIST_DEFAULT,
 	};
 	optind = 0;	/* getopt starts afresh */

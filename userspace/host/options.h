@@ -10,6 +10,14 @@
 #include <sys/types.h>
 
 #include "guest-counter.h"
+#include "holdover.h"
+
+/* --source */
+enum options_source {
+	OPTIONS_KERNEL,
+	OPTIONS_CHRONY,
+	OPTIONS_PHC,
+};
 
 /**
  * struct options - what the operator asked for
@@ -23,6 +31,11 @@
  * @offset_error: ticks of the guest's counter by which @guest may be wrong
  * @interval_ns: time between calibrations
  * @drift_ppb: tolerance of the oscillator
+ * @source: where time comes from
+ * @source_path: chronyd's socket or NULL, or the PTP hardware clock
+ * @chronyc: chronyd's client
+ * @phc_is_utc: the PTP hardware clock tells UTC
+ * @holdover: what the page may claim without a reference
  * @assumed_ns: with --assume-synchronized the bound, else 0
  * @wants_utc: publish UTC in any case
  * @has_tai_offset: @tai_offset_sec is given
@@ -45,6 +58,11 @@ struct options {
 	uint64_t offset_error;
 	uint64_t interval_ns;
 	uint64_t drift_ppb;
+	enum options_source source;
+	const char *source_path;
+	const char *chronyc;
+	bool phc_is_utc;
+	struct holdover holdover;
 	uint64_t assumed_ns;
 	bool wants_utc;
 	bool has_tai_offset;

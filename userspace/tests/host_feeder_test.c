@@ -75,6 +75,7 @@ static struct feeder *start(void)
 		.guest = { .ratio = 1, .frac_bits = 0, .offset = 12345 },
 		.interval_ns = 60000000000,
 		.drift_ppb = 15000,
+		.holdover = { 0, 128000000 },
 		.leap_list = "/nonexistent",
 		.force_counter = true,
 	};
@@ -190,7 +191,38 @@ TAP_TEST(the_error_of_the_counters_offset_widens_the_bound)
 	file_end();
 }
 
-TAP_TEST(losing_and_finding_synchronization_changes_the_status)
+TAP_TEST(a_lost_reference_is_freerunning_and_back_without_a_break)
+{
+	struct vmclk_snapshot p;
+	struct feeder *f;
+	uint64_t marker, bound;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	run(f);
+	marker = fields().disruption_marker;
+	bound = fields().time_maxerror_nanosec;
+	kernel.tx.status |= STA_UNSYNC;
+	is_int(feeder_tick(f), 0);
+	p = fields();
+	is_u64(p.clock_status, VMCLOCK_PAGE_STATUS_FREERUNNING);
+	is_u64(p.flags & (NO_TIME_FLAGS | VMCLOCK_PAGE_FLAG_TIME_MONOTONIC),
+	       NO_TIME_FLAGS | VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
+	ok(p.time_maxerror_nanosec >= bound);
+	ok(holds_time());
+	is_int(feeder_publish(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_FREERUNNING);
+	kernel.tx.status &= ~STA_UNSYNC;
+	is_int(feeder_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	is_u64(fields().disruption_marker, marker);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_bound_above_the_limit_of_holdover_is_unreliable_until_a_reading)
 {
 	struct feeder *f;
 	uint64_t marker;
@@ -200,15 +232,62 @@ TAP_TEST(losing_and_finding_synchronization_changes_the_status)
 	f = start();
 	run(f);
 	marker = fields().disruption_marker;
+	f->options.holdover.max_bound_ns = fields().time_maxerror_nanosec - 1;
 	kernel.tx.status |= STA_UNSYNC;
 	is_int(feeder_tick(f), 0);
-	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNKNOWN);
-	is_u64(fields().flags & NO_TIME_FLAGS, 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	is_int(feeder_tick(f), 0);
+	is_int(feeder_publish(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
 	kernel.tx.status &= ~STA_UNSYNC;
 	is_int(feeder_tick(f), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	is_u64(fields().disruption_marker, marker);
 	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_reference_that_is_late_by_less_than_the_limit_is_not_lost)
+{
+	struct feeder *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	f->options.holdover.after_ns = 3600000000000;
+	run(f);
+	kernel.tx.status |= STA_UNSYNC;
+	is_int(feeder_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	stop(f);
+	file_end();
+}
+
+static const char no_answer[] = "no answer";
+
+static int lost_source(struct source *source, struct source_reading *reading)
+{
+	(void)reading;
+	return source_lost(source, no_answer);
+}
+
+TAP_TEST(a_source_that_gives_nothing_at_first_is_waited_for)
+{
+	struct feeder *f;
+	int i;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	f->source.read = lost_source;
+	for (i = 0; i < 2000; i++)
+		is_int(feeder_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+	is_u64(feeder_delay_ns(f), f->options.interval_ns);
+	source_kernel_open(&f->source, &f->kernel);
+	run(f);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	stop(f);
 	file_end();
 }

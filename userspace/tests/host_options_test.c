@@ -70,6 +70,48 @@ TAP_TEST(every_option_arrives)
 	ok(o.has_tai_offset && o.publishes && !o.publish_us && o.force_counter && o.verbose);
 }
 
+TAP_TEST(sources_and_the_limits_of_holdover_arrive)
+{
+	struct options o;
+
+	is_int(parse(&o, "--file=p"), OPTIONS_RUN);
+	is_int(o.source, OPTIONS_KERNEL);
+	is_u64(o.holdover.after_ns, 3000000000);
+	is_u64(o.holdover.max_bound_ns, 128000000);
+	ok(!strcmp(o.chronyc, "/usr/bin/chronyc"));
+	is_int(parse(&o, "--file=p --source=chrony --chronyc=x --holdover-after=0s --holdover-max-bound=5ms"),
+	       OPTIONS_RUN);
+	is_int(o.source, OPTIONS_CHRONY);
+	ok(!o.source_path && !strcmp(o.chronyc, "x"));
+	is_u64(o.holdover.after_ns, 0);
+	is_u64(o.holdover.max_bound_ns, 5000000);
+	is_int(parse(&o, "--file=p --source=chrony:/run/s"), OPTIONS_RUN);
+	ok(!strcmp(o.source_path, "/run/s"));
+	is_int(parse(&o, "--file=p --source=phc:/dev/ptp7 --assume-synchronized=1us --phc-scale=utc"),
+	       OPTIONS_RUN);
+	is_int(o.source, OPTIONS_PHC);
+	ok(!strcmp(o.source_path, "/dev/ptp7") && o.phc_is_utc);
+	is_int(parse(&o, "--file=p --source=kernel --phc-scale=tai"), OPTIONS_RUN);
+	ok(!o.phc_is_utc);
+}
+
+TAP_TEST(sources_that_are_none_are_refused)
+{
+	refuses("--file=p --source=");
+	refuses("--file=p --source=ntp");
+	refuses("--file=p --source=kernel:x");
+	refuses("--file=p --source=chrony:");
+	refuses("--file=p --source=chronyx");
+	refuses("--file=p --assume-synchronized=1us --source=phc");
+	refuses("--file=p --assume-synchronized=1us --source=phc:");
+	refuses("--file=p --source=phc:/dev/ptp0");
+	refuses("--file=p --source=chrony --assume-synchronized=1us");
+	refuses("--file=p --chronyc=");
+	refuses("--file=p --phc-scale=gps");
+	refuses("--file=p --holdover-after=3601s");
+	refuses("--file=p --holdover-max-bound=0ns");
+}
+
 TAP_TEST(frac_bits_alone_leave_the_counter_unscaled)
 {
 	struct options o;
