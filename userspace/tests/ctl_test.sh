@@ -223,7 +223,7 @@ malformed()
 bad_usage()
 {
 	ctl 2 && ctl 2 shout && complains '^vmclockctl: shout: no such verb' &&
-		ctl 2 now --count=3 "$page" && complains '^vmclockctl: count: only' &&
+		ctl 2 now --count=3 "$page" && complains '^vmclockctl: count: this verb does not have' &&
 		ctl 2 now --nonsense && ctl 2 show a b && complains '^vmclockctl: b: more than one' &&
 		ctl 2 watch --interval=0 "$page" && ctl 2 watch --interval=1x "$page" &&
 		ctl 2 watch --interval=nan "$page" && ctl 2 watch --count=0 "$page" &&

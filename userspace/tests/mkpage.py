@@ -16,7 +16,7 @@ FIELDS = {
     "magic": (0x00, "<I"), "size": (0x04, "<I"), "version": (0x08, "<H"),
     "counter_id": (0x0a, "<B"), "time_type": (0x0b, "<B"),
     "seq_count": (0x0c, "<I"), "disruption_marker": (0x10, "<Q"),
-    "flags": (0x18, "<Q"), "clock_status": (0x22, "<B"),
+    "flags": (0x18, "<Q"), "pad": (0x20, "<H"), "clock_status": (0x22, "<B"),
     "smear_hint": (0x23, "<B"), "tai_offset_sec": (0x24, "<h"),
     "leap_indicator": (0x26, "<B"), "counter_period_shift": (0x27, "<B"),
     "counter_value": (0x28, "<Q"), "counter_period_frac_sec": (0x30, "<Q"),
@@ -64,4 +64,5 @@ def main(path, args):
                 page.write(struct.pack(fmt, value))
 
 
-main(sys.argv[1], sys.argv[2:])
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

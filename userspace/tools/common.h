@@ -19,16 +19,18 @@
 /**
  * struct options - the command line behind the verb
  * @json: --json
- * @updates: --updates (watch)
- * @interval_ns: --interval (watch)
- * @count: --count (watch); 0 means no end
- * @path: the page, or NULL for the default; --page (exec)
+ * @updates: --updates (watch, record)
+ * @interval_ns: --interval (watch, record)
+ * @duration_ns: --for (lint, record); 0 if not given
+ * @count: --count (watch, record); 0 means no end
+ * @path: the page or the trace, or NULL for the default; --page (exec)
  * @command: the program and its arguments (exec)
  */
 struct options {
 	bool json;
 	bool updates;
 	uint64_t interval_ns;
+	uint64_t duration_ns;
 	uint64_t count;
 	const char *path;
 	char **command;
@@ -39,6 +41,8 @@ int cmd_now(const struct options *opt);
 int cmd_watch(const struct options *opt);
 int cmd_check(const struct options *opt);
 int cmd_exec(const struct options *opt);
+int cmd_lint(const struct options *opt);
+int cmd_record(const struct options *opt);
 
 /* Print "vmclockctl: object: reason" to stderr. */
 void complain(const char *object, const char *fmt, ...)

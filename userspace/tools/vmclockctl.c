@@ -18,6 +18,8 @@ static const char help[] =
 "       vmclockctl watch [--json] [--interval=SEC] [--count=N] [--updates] [PATH]\n"
 "       vmclockctl check [--json] [PATH]\n"
 "       vmclockctl exec  [--page=PATH] [--] PROGRAM [ARGUMENT...]\n"
+"       vmclockctl lint  [--json] [--for=SEC] [PATH|TRACE]\n"
+"       vmclockctl record [--interval=SEC|--updates] [--count=N] [--for=SEC] [PATH]\n"
 "\n"
 "Look at a VMClock page: a clock that a hypervisor shares with its guest.\n"
 "PATH is a device or a file with a page in it; without it /dev/vmclock, or the\n"
@@ -28,6 +30,9 @@ static const char help[] =
 "  watch  the same, a line a second; says what changed since the line before\n"
 "  check  can this page be trusted? If not, every reason on a line of its own\n"
 "  exec   run a program that takes its time from the page while that is trusted\n"
+"  lint   is the page as the specification has it? Looks at it for a while, or at\n"
+"         what 'record' wrote; each finding names the section it goes against\n"
+"  record write down what the page says, and the clocks beside it\n"
 "\n"
 "  --json          one JSON object a line. 64-bit values are strings of decimal\n"
 "                  digits, because many readers of JSON lose digits above 2^53\n"
@@ -35,21 +40,26 @@ static const char help[] =
 "  --count=N       stop after N lines\n"
 "  --updates       a line per update of the page instead of one per interval.\n"
 "                  Looks every millisecond: updates in between are seen as one\n"
+"  --for=SEC       how long to look, 0.001 to 86400 (lint: 2; record: no end)\n"
 "  --help, --version\n"
 "\n"
-"Exit status: 0 all is well; 1 the clock can't be used; 2 wrong usage, or an\n"
-"error of the system. exec: that of the program; 127 if there is none by that\n"
+"Exit status: 0 all is well; 1 the clock can't be used, or lint has an error or\n"
+"a warning; 2 wrong usage, or an error of the system. exec: that of the program; 127 if there is none by that\n"
 "name, 126 if it can't be run.\n";
 
+/* @takes: the letters of its options. */
 static const struct verb {
 	const char *name;
 	int (*run)(const struct options *opt);
+	const char *takes;
 } verbs[] = {
-	{ "show", cmd_show },
-	{ "now", cmd_now },
-	{ "watch", cmd_watch },
-	{ "check", cmd_check },
-	{ "exec", cmd_exec },
+	{ "show", cmd_show, "j" },
+	{ "now", cmd_now, "j" },
+	{ "watch", cmd_watch, "jicu" },
+	{ "check", cmd_check, "j" },
+	{ "exec", cmd_exec, "" },
+	{ "lint", cmd_lint, "jf" },
+	{ "record", cmd_record, "icuf" },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -106,13 +116,34 @@ static int parse_exec(int argc, char **argv, struct options *opt)
 	return EXIT_OK;
 }
 
-static int parse(int argc, char **argv, bool watching, struct options *opt)
+static int parse_option(int c, struct options *opt)
+{
+	switch (c) {
+	case 'j':
+		opt->json = true;
+		break;
+	case 'u':
+		opt->updates = true;
+		break;
+	case 'c':
+		if (!parse_count(optarg, &opt->count))
+			return usage(optarg, "not a number of lines above 0");
+		break;
+	default:
+		if (!parse_interval(optarg, c == 'f' ? &opt->duration_ns : &opt->interval_ns))
+			return usage(optarg, "not an interval from 0.001 to 86400");
+	}
+	return EXIT_OK;
+}
+
+static int parse(int argc, char **argv, const char *takes, struct options *opt)
 {
 	static const struct option longs[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "count", required_argument, NULL, 'c' },
 		{ "updates", no_argument, NULL, 'u' },
+		{ "for", required_argument, NULL, 'f' },
 		{ 0 }
 	};
 	int c, which = 0;
@@ -120,16 +151,10 @@ static int parse(int argc, char **argv, bool watching, struct options *opt)
 	while ((c = getopt_long(argc, argv, "", longs, &which)) != -1) {
 		if (c == '?')
 			return EXIT_SYSTEM;	/* getopt has said why */
-		if (c != 'j' && !watching)
-			return usage(longs[which].name, "only 'watch' has this option");
-		if (c == 'j')
-			opt->json = true;
-		else if (c == 'u')
-			opt->updates = true;
-		else if (c == 'i' && !parse_interval(optarg, &opt->interval_ns))
-			return usage(optarg, "not an interval from 0.001 to 86400");
-		else if (c == 'c' && !parse_count(optarg, &opt->count))
-			return usage(optarg, "not a number of lines above 0");
+		if (!strchr(takes, c))
+			return usage(longs[which].name, "this verb does not have this option");
+		if (parse_option(c, opt))
+			return EXIT_SYSTEM;
 	}
 
 	if (argc - optind > 1)
@@ -170,6 +195,6 @@ int main(int argc, char **argv)
 
 	argv[1] = name;		/* getopt's messages start with it */
 	err = verb->run == cmd_exec ? parse_exec(argc - 1, argv + 1, &opt) :
-	      parse(argc - 1, argv + 1, verb->run == cmd_watch, &opt);
+	      parse(argc - 1, argv + 1, verb->takes, &opt);
 	return err ? err : flush(verb->run(&opt));
 }

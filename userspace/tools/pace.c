@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "pace.h"
+
+#define NSEC_PER_SEC	1000000000ULL
+
+static volatile sig_atomic_t told_to_stop;
+
+static void stop(int number)
+{
+	(void)number;
+	told_to_stop = 1;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+}
+
+void pace_start(struct pace *p, uint64_t interval_ns, uint64_t duration_ns)
+{
+	const struct sigaction act = { .sa_handler = stop };
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	p->interval_ns = interval_ns;
+	p->due_ns = now_ns();
+	p->end_ns = duration_ns ? p->due_ns + duration_ns : UINT64_MAX;
+}
+
+/* A signal between the test and the sleep is noticed one interval later. */
+bool pace_wait(struct pace *p)
+{
+	struct timespec due;
+
+	p->due_ns += p->interval_ns;
+	if (told_to_stop || p->due_ns > p->end_ns)
+		return false;
+	due.tv_sec = p->due_ns / NSEC_PER_SEC;
+	due.tv_nsec = p->due_ns % NSEC_PER_SEC;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+		if (told_to_stop)
+			return false;
+	return true;
+}
