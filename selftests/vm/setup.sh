@@ -35,6 +35,7 @@ perl: runs the kernel's checkpatch and kernel-doc
 sparse: checks byte order and address spaces in the driver
 shellcheck: checks the shell scripts
 mandoc: checks the manual pages
+gnuplot-nox: draws what vmclockctl has recorded
 spin: searches the model of the sequence protocol
 sqlite3: a database client that takes its time from a page
 cpio: packs the guest's initramfs

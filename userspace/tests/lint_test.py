@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""vmclockctl record and lint: broken pages and traces, one for each finding,
+"""vmclockctl record, lint and plot: broken pages and traces, one for each finding,
 and good ones; random traces against lint_checker.py. TAP on stdout.
 
 BUILD is the directory with vmclockctl and vmclock-hostd. LINT_SEED repeats a run.
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 import lint_checker
 import mkpage
@@ -297,9 +298,10 @@ MALFORMED = [
 
 def malformed_traces():
     for lines, number in MALFORMED:
-        done = ctl("lint", scratch.put("trace", lines))
-        check(done.returncode == 2 and f"line {number}: " in done.stderr,
-              f"{lines}: {done.returncode} {done.stderr}")
+        for verb in ("lint", "plot"):
+            done = ctl(verb, scratch.put("trace", lines))
+            check(done.returncode == 2 and f"line {number}: " in done.stderr,
+                  f"{verb} {lines}: {done.returncode} {done.stderr}")
     check(lint_lines(GOOD_LINES + ["# a comment"])[1] == set(), "a comment is refused")
     whole = ("\n".join(GOOD_LINES) + "\n").encode()
     path = scratch.path / "trace"
@@ -317,8 +319,8 @@ TRACE_MAGIC = b"vmclock-trace 1\n"
 
 def usage_errors():
     for args in (["lint", "/nonexistent"], ["lint", "--count=3"], ["lint", "--for=0"],
-                 ["record", "/dev/null/x"], ["record", "--json"], ["lint", "a", "b"],
-                 ["lint", "/tmp"]):
+                 ["record", "/dev/null/x"], ["record", "--json"], ["plot"], ["lint", "a", "b"],
+                 ["plot", "--output=x.gif", "y"], ["plot", "/nonexistent"], ["lint", "/tmp"]):
         done = ctl(*args)
         check(done.returncode == 2 and done.stderr.startswith("vmclockctl: ") and
               not done.stdout, f"{args}: {done}")
@@ -358,6 +360,7 @@ def record_of_a_writer():
     # The first look and the last, each update, and looks that come before one.
     check(truth["looks"] > int(answer["updates"]) + 2, f"{answer}")
     check(sum(line[0] == "s" for line in fixed.stdout.splitlines()) == 7, fixed.stdout)
+    scratch.put("hosted.trace", lines)
 
 
 def record_ends_by_a_signal():
@@ -372,9 +375,64 @@ def record_ends_by_a_signal():
     check(proc.returncode == 0 and (not rest or rest.endswith("\n")), f"{proc} {rest!r}")
 
 
+def pictures():
+    source = scratch.path / "hosted.trace"
+    svg, png = scratch.path / "a.svg", scratch.path / "a' .png"
+    done = ctl("plot", f"--output={svg}", source)
+    check(done.returncode == 0 and not done.stderr, done.stderr)
+    text = "".join(xml.etree.ElementTree.parse(svg).getroot().itertext())
+    for word in ("synchronized", "within the bound", "updates"):
+        check(word in text, f"no '{word}' in the picture")
+    check(ctl("plot", f"--output={png}", source).returncode == 0, "png")
+    check(png.read_bytes().startswith(b"\x89PNG\r\n"), "not a PNG file")
+    done = ctl("plot", "-", stdin=open(source, "rb"))
+    check(done.stdout == svg.read_text(encoding="utf-8"), "other SVG on the standard output")
+    timeless = ctl("plot", scratch.put("trace", trace((page(clock_status=0), 1))))
+    check(timeless.returncode == 0 and "no time" in timeless.stdout and
+          not timeless.stderr, timeless.stderr)
+
+
+def fake_gnuplot(script):
+    directory = scratch.path / "bin"
+    directory.mkdir(exist_ok=True)
+    path = directory / "gnuplot"
+    path.write_text("#!/bin/sh\n" + script, encoding="ascii")
+    path.chmod(0o755)
+    return {**os.environ, "PATH": f"{directory}:/usr/bin:/bin"}
+
+
+def plotted_numbers():
+    """The data that gnuplot gets: offset and bound in us, status, updates."""
+    looks = (still(2, sec=1767225637), 0), (still(4, sec=1767225639), 0), \
+            (still(6, disruption_marker=4, clock_status=4), 0)
+    path = scratch.put("trace", trace(*looks))
+    script = ctl("plot", path, env=fake_gnuplot("cat\n")).stdout
+    data = script.split("$looks << END\n")[1].split("END\n")[0].splitlines()
+    rows = [row.split() for row in data]
+    check([row[3:] for row in rows] == [["2", "NaN"], ["2", "0"], ["4", "0"]], rows)
+    check(rows[2][1:3] == ["NaN", "NaN"], rows[2])
+    for row, offset in zip(rows, (0, 10**6)):
+        # The clock was read 25 ns before the middle; the bound has the 1 ns of rounding.
+        check(abs(float(row[1]) - (offset - 0.025)) < 1e-3 and
+              abs(float(row[2]) - 10**6) < 1e-2, row)
+    check(script.count("set arrow from first 2.000000000") == 1, "the disruption")
+
+
+def gnuplot_fails():
+    path = scratch.put("trace", GOOD_LINES)
+    done = ctl("plot", path, env={**os.environ, "PATH": str(scratch.path)})
+    check(done.returncode == 2 and "gnuplot: " in done.stderr and
+          "gnuplot-nox" in done.stderr, done)
+    done = ctl("plot", path, env=fake_gnuplot("cat >/dev/null; exit 3\n"))
+    check(done.returncode == 2 and "gnuplot: it failed" in done.stderr, done)
+    many = scratch.put("trace", trace(*((page(), n) for n in range(5000))))
+    done = ctl("plot", many, env=fake_gnuplot("exec true\n"))
+    check(done.returncode == 2 and "gnuplot: it failed" in done.stderr, done)
+
+
 TESTS = [pages_alone, pages_in_files, series, missed_updates, every_finding_has_a_test,
          random_traces, malformed_traces, usage_errors, record_of_a_writer,
-         record_ends_by_a_signal]
+         record_ends_by_a_signal, pictures, plotted_numbers, gnuplot_fails]
 
 
 def main():

@@ -24,6 +24,7 @@
  * @duration_ns: --for (lint, record); 0 if not given
  * @count: --count (watch, record); 0 means no end
  * @path: the page or the trace, or NULL for the default; --page (exec)
+ * @output: --output (plot), or NULL
  * @command: the program and its arguments (exec)
  */
 struct options {
@@ -33,6 +34,7 @@ struct options {
 	uint64_t duration_ns;
 	uint64_t count;
 	const char *path;
+	const char *output;
 	char **command;
 };
 
@@ -43,6 +45,7 @@ int cmd_check(const struct options *opt);
 int cmd_exec(const struct options *opt);
 int cmd_lint(const struct options *opt);
 int cmd_record(const struct options *opt);
+int cmd_plot(const struct options *opt);
 
 /* Print "vmclockctl: object: reason" to stderr. */
 void complain(const char *object, const char *fmt, ...)

@@ -20,6 +20,7 @@ static const char help[] =
 "       vmclockctl exec  [--page=PATH] [--] PROGRAM [ARGUMENT...]\n"
 "       vmclockctl lint  [--json] [--for=SEC] [PATH|TRACE]\n"
 "       vmclockctl record [--interval=SEC|--updates] [--count=N] [--for=SEC] [PATH]\n"
+"       vmclockctl plot  [--output=FILE.svg|FILE.png] TRACE\n"
 "\n"
 "Look at a VMClock page: a clock that a hypervisor shares with its guest.\n"
 "PATH is a device or a file with a page in it; without it /dev/vmclock, or the\n"
@@ -33,6 +34,7 @@ static const char help[] =
 "  lint   is the page as the specification has it? Looks at it for a while, or at\n"
 "         what 'record' wrote; each finding names the section it goes against\n"
 "  record write down what the page says, and the clocks beside it\n"
+"  plot   a picture of a trace, by gnuplot: SVG on the standard output, or a file\n"
 "\n"
 "  --json          one JSON object a line. 64-bit values are strings of decimal\n"
 "                  digits, because many readers of JSON lose digits above 2^53\n"
@@ -41,6 +43,7 @@ static const char help[] =
 "  --updates       a line per update of the page instead of one per interval.\n"
 "                  Looks every millisecond: updates in between are seen as one\n"
 "  --for=SEC       how long to look, 0.001 to 86400 (lint: 2; record: no end)\n"
+"  --output=FILE   where the picture goes; its name says which kind it is\n"
 "  --help, --version\n"
 "\n"
 "Exit status: 0 all is well; 1 the clock can't be used, or lint has an error or\n"
@@ -60,6 +63,7 @@ static const struct verb {
 	{ "exec", cmd_exec, "" },
 	{ "lint", cmd_lint, "jf" },
 	{ "record", cmd_record, "icuf" },
+	{ "plot", cmd_plot, "o" },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -125,6 +129,9 @@ static int parse_option(int c, struct options *opt)
 	case 'u':
 		opt->updates = true;
 		break;
+	case 'o':
+		opt->output = optarg;
+		break;
 	case 'c':
 		if (!parse_count(optarg, &opt->count))
 			return usage(optarg, "not a number of lines above 0");
@@ -144,6 +151,7 @@ static int parse(int argc, char **argv, const char *takes, struct options *opt)
 		{ "count", required_argument, NULL, 'c' },
 		{ "updates", no_argument, NULL, 'u' },
 		{ "for", required_argument, NULL, 'f' },
+		{ "output", required_argument, NULL, 'o' },
 		{ 0 }
 	};
 	int c, which = 0;
