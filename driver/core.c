@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/vmclock: binding to the firmware's device, and letting go of it.
+ * /dev/vmclock: making a node of a page, and letting go of both. Where there is
+ * a page is known to platform.c.
  */
-#include <linux/acpi.h>
+#include <linux/device.h>
 #include <linux/idr.h>
 #include <linux/io.h>
+#include <linux/ioport.h>
 #include <linux/module.h>
-#include <linux/of.h>
-#include <linux/of_device.h>
-#include <linux/platform_device.h>
-#include <linux/property.h>
 #include <linux/slab.h>
 
 #include "vmclock.h"
-
-/* Not "vmclock": the in-tree driver ptp_vmclock has that name. */
-#define DRIVER_NAME "vmclock-cdev"
 
 static unsigned short mode = 0444;
 module_param(mode, ushort, 0444);
@@ -46,7 +41,7 @@ void vmclock_put(struct vmclock_device *vd)
 	kref_put(&vd->ref, device_release);
 }
 
-static struct vmclock_device *device_create_counted(struct device *dev)
+static struct vmclock_device *device_create_counted(struct device *dev, u8 bus)
 {
 	struct vmclock_device *vd = kzalloc(sizeof(*vd), GFP_KERNEL);
 	int err = -ENOMEM;
@@ -57,8 +52,7 @@ static struct vmclock_device *device_create_counted(struct device *dev)
 	vd->index = -1;
 	vmclock_notify_create(vd);
 	strscpy(vd->name, dev_name(dev), sizeof(vd->name));
-	vd->bus = has_acpi_companion(dev) ? VMCLOCK_BUS_ACPI :
-		  dev->of_node ? VMCLOCK_BUS_OF : VMCLOCK_BUS_SIM;
+	vd->bus = bus;
 
 	err = init_srcu_struct(&vd->srcu);
 	if (err)
@@ -86,16 +80,10 @@ static bool is_system_ram(const struct vmclock_device *vd, const struct resource
 				 IORES_DESC_NONE) != REGION_DISJOINT;
 }
 
-static int map_page(struct vmclock_device *vd, struct platform_device *pdev)
+static int map_page(struct vmclock_device *vd, struct device *dev, const struct resource *res)
 {
-	struct resource *res = platform_get_resource(pdev, IORESOURCE_MEM, 0);
-	struct device *dev = &pdev->dev;
 	int err;
 
-	if (!res) {
-		dev_err(dev, "page refused: the firmware names no memory for it\n");
-		return -ENODEV;
-	}
 	if (resource_size(res) < VMCLOCK_PAGE_SIZE_MIN ||
 	    !IS_ALIGNED(res->start, sizeof(u64))) {
 		dev_err(dev, "page refused: resource %pR is too small or not aligned\n", res);
@@ -179,19 +167,29 @@ static int add_node(struct vmclock_device *vd, struct device *parent)
 	return err;
 }
 
-static int vmclock_probe(struct platform_device *pdev)
+/**
+ * vmclock_bind() - make a node of a page
+ * @dev: the device that has it; its driver data is ours from now on
+ * @bus: VMCLOCK_BUS_*
+ * @res: where the page is
+ *
+ * Nobody listens to notifications yet: vmclock_source_attach() comes next.
+ *
+ * Context: probe.
+ * Return: the device or an error; -ENODEV if there is no page that we can use.
+ */
+struct vmclock_device *vmclock_bind(struct device *dev, u8 bus, const struct resource *res)
 {
-	struct device *dev = &pdev->dev;
-	struct vmclock_device *vd = device_create_counted(dev);
+	struct vmclock_device *vd = device_create_counted(dev, bus);
 	int err;
 
 	if (IS_ERR(vd))
-		return PTR_ERR(vd);
+		return vd;
 
-	err = map_page(vd, pdev);
+	err = map_page(vd, dev, res);
 	if (err)
 		goto err_put;
-	platform_set_drvdata(pdev, vd);
+	dev_set_drvdata(dev, vd);
 	vmclock_notify_start(vd);
 	vmclock_ptp_add(vd, dev);
 	err = add_node(vd, dev);
@@ -200,22 +198,29 @@ static int vmclock_probe(struct platform_device *pdev)
 
 	dev_info(dev, "/dev/%s, region of %u bytes, counter %u\n", vd->node_name,
 		 vd->region_size, vmclock_page_counter_id(vd));
-	vmclock_source_attach(vd, pdev);
-	return 0;
+	return vd;
 
 err_remove_ptp:
 	vmclock_ptp_remove(vd);
 	memunmap(vd->page);
 err_put:
 	vmclock_put(vd);
-	return err;
+	return ERR_PTR(err);
 }
 
-static void unbind(struct platform_device *pdev)
+/**
+ * vmclock_unbind() - take everything back from everybody
+ * @dev: what vmclock_bind() got
+ *
+ * Afterwards nothing touches the page or listens to an interrupt.
+ *
+ * Context: remove.
+ */
+void vmclock_unbind(struct device *dev)
 {
-	struct vmclock_device *vd = platform_get_drvdata(pdev);
+	struct vmclock_device *vd = dev_get_drvdata(dev);
 
-	vmclock_source_detach(vd, pdev);
+	vmclock_source_detach(vd, dev);
 	vmclock_notify_stop(vd);
 	misc_deregister(&vd->misc);
 	ida_free(&indices, vd->index);
@@ -232,52 +237,6 @@ static void unbind(struct platform_device *pdev)
 	vmclock_put(vd);
 }
 
-DEFINE_VMCLOCK_REMOVE(vmclock_remove, unbind)
-
-static const struct acpi_device_id acpi_ids[] = {
-	{ "AMZNC10C" },
-	{ "VMCLOCK" },
-	{ }
-};
-MODULE_DEVICE_TABLE(acpi, acpi_ids);
-
-static const struct of_device_id of_ids[] = {
-	{ .compatible = "amazon,vmclock" },
-	{ }
-};
-MODULE_DEVICE_TABLE(of, of_ids);
-
-static const struct platform_device_id sim_ids[] = {
-	{ VMCLOCK_SIM_DEVICE },
-	{ }
-};
-MODULE_DEVICE_TABLE(platform, sim_ids);
-
-static struct platform_driver vmclock_driver = {
-	.probe = vmclock_probe,
-	.remove = vmclock_remove,
-	.id_table = sim_ids,
-	.driver = {
-		.name = DRIVER_NAME,
-		.acpi_match_table = acpi_ids,
-		.of_match_table = of_ids,
-	},
-};
-
-/* A page that another driver, the in-tree one most likely, got to first. */
-static int tell_if_held(struct device *dev, void *unused)
-{
-	if (!acpi_match_device(acpi_ids, dev) && !of_match_device(of_ids, dev))
-		return 0;
-
-	device_lock(dev);
-	if (dev->driver && dev->driver != &vmclock_driver.driver)
-		pr_notice("%s is held by driver %s; README.md says how to hand it over\n",
-			  dev_name(dev), dev->driver->name);
-	device_unlock(dev);
-	return 0;
-}
-
 static int __init vmclock_init(void)
 {
 	int err;
@@ -292,18 +251,16 @@ static int __init vmclock_init(void)
 	err = vmclock_notify_init();
 	if (err)
 		return err;
-	err = platform_driver_register(&vmclock_driver);
+	err = vmclock_platform_init();
 	if (err)
 		vmclock_notify_exit();
-	else
-		bus_for_each_dev(&platform_bus_type, NULL, NULL, tell_if_held);
 	return err;
 }
 module_init(vmclock_init);
 
 static void __exit vmclock_exit(void)
 {
-	platform_driver_unregister(&vmclock_driver);
+	vmclock_platform_exit();
 	vmclock_notify_exit();
 	ida_destroy(&indices);
 }

@@ -8,7 +8,6 @@
  */
 #include <linux/acpi.h>
 #include <linux/interrupt.h>
-#include <linux/platform_device.h>
 
 #include "vmclock.h"
 
@@ -49,10 +48,8 @@ static irqreturn_t on_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-static bool attach_irq(struct vmclock_device *vd, struct platform_device *pdev)
+static bool attach_irq(struct vmclock_device *vd, int irq)
 {
-	int irq = platform_get_irq_optional(pdev, 0);
-
 	if (irq <= 0 || request_irq(irq, on_interrupt, IRQF_SHARED, vd->node_name, vd))
 		return false;
 	vd->notify.irq = irq;
@@ -62,40 +59,41 @@ static bool attach_irq(struct vmclock_device *vd, struct platform_device *pdev)
 /**
  * vmclock_source_attach() - listen to notifications, where there are any
  * @vd: the device, complete
- * @pdev: its platform device
+ * @dev: what it is bound to
+ * @irq: its interrupt; none if not positive, and not looked at with ACPI
  *
  * Without them the page is watched, so a failure is none of the device's.
  */
-void vmclock_source_attach(struct vmclock_device *vd, struct platform_device *pdev)
+void vmclock_source_attach(struct vmclock_device *vd, struct device *dev, int irq)
 {
 	bool wired;
 
 	if (vd->bus == VMCLOCK_BUS_ACPI)
-		wired = attach_acpi(vd, &pdev->dev);
+		wired = attach_acpi(vd, dev);
 	else
-		wired = attach_irq(vd, pdev);
+		wired = attach_irq(vd, irq);
 	WRITE_ONCE(vd->notify.wired, wired);
 
 	/* Updates before this were told to nobody. */
 	if (wired)
 		vmclock_notify_kick(vd);
 	else if (READ_ONCE(vd->notify.promised))
-		dev_warn(&pdev->dev, "the page promises notifications that can't be listened to\n");
+		dev_warn(dev, "the page promises notifications that can't be listened to\n");
 }
 
 /**
  * vmclock_source_detach() - do not listen any more
  * @vd: the device
- * @pdev: its platform device
+ * @dev: what it is bound to
  *
  * Context: process context, sleeps until handlers have ended.
  */
-void vmclock_source_detach(struct vmclock_device *vd, struct platform_device *pdev)
+void vmclock_source_detach(struct vmclock_device *vd, struct device *dev)
 {
 	if (!vd->notify.wired)
 		return;
 	if (vd->bus == VMCLOCK_BUS_ACPI)
-		detach_acpi(&pdev->dev);
+		detach_acpi(dev);
 	else
 		free_irq(vd->notify.irq, vd);
 }

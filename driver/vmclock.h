@@ -2,7 +2,7 @@
 /*
  * What the driver's files share.
  *
- * Lifetime: struct vmclock_device is counted. The platform device's driver
+ * Lifetime: struct vmclock_device is counted. The bound device's driver
  * data holds one reference, every open file another; mappings hold their file.
  * Nothing that a file can reach is devm memory.
  *
@@ -35,6 +35,9 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+/* Not "vmclock": the in-tree driver ptp_vmclock has that name. */
+#define VMCLOCK_DRIVER_NAME "vmclock-cdev"
+
 /* The platform device that vmclock_sim makes. */
 #define VMCLOCK_SIM_DEVICE "vmclock-sim"
 
@@ -44,7 +47,7 @@ struct fasync_struct;
 struct file;
 struct inode;
 struct io_uring_cmd;
-struct platform_device;
+struct resource;
 struct vmclock_command;
 struct vm_area_struct;
 
@@ -127,7 +130,7 @@ struct vmclock_notify {
  * @index: 0 for /dev/vmclock, N for /dev/vmclockN
  * @misc: the misc device
  * @node_name: its name
- * @name: the platform device's name, which may outlive it
+ * @name: the name of the device it is bound to, which may outlive it
  * @inode: its address space collects all mappings, whichever node they came
  *	through, so that removal finds them
  * @tombstone: what readers of the mapping see after removal
@@ -217,7 +220,7 @@ struct vmclock_line_time {
 /* Inside a read section of @srcu: may the page not be touched any more? */
 static inline bool vmclock_is_gone(const struct vmclock_device *vd)
 {
-	/* Pairs with the release in unbind(), core.c. */
+	/* Pairs with the release in vmclock_unbind(), core.c. */
 	return smp_load_acquire(&vd->gone);
 }
 
@@ -229,6 +232,12 @@ static inline size_t vmclock_readable(const struct vmclock_device *vd)
 
 /* core.c */
 void vmclock_put(struct vmclock_device *vd);
+struct vmclock_device *vmclock_bind(struct device *dev, u8 bus, const struct resource *res);
+void vmclock_unbind(struct device *dev);
+
+/* platform.c */
+int vmclock_platform_init(void);
+void vmclock_platform_exit(void);
 
 /* page.c */
 int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
@@ -294,8 +303,8 @@ u32 vmclock_notify_watch_us(void);
 void vmclock_notify_expire_at(struct vmclock_notify *n, u64 expiry);
 
 /* source.c */
-void vmclock_source_attach(struct vmclock_device *vd, struct platform_device *pdev);
-void vmclock_source_detach(struct vmclock_device *vd, struct platform_device *pdev);
+void vmclock_source_attach(struct vmclock_device *vd, struct device *dev, int irq);
+void vmclock_source_detach(struct vmclock_device *vd, struct device *dev);
 
 /* event.c */
 struct vmclock_file *vmclock_event_open(struct vmclock_device *vd);
