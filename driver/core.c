@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /dev/vmclock: making a node of a page, and letting go of both. Where there is
- * a page is known to platform.c.
+ * a page is known to platform.c and pci.c.
  */
 #include <linux/device.h>
 #include <linux/idr.h>
@@ -71,7 +71,8 @@ err_free:
 
 /*
  * Firmware that points into RAM in use would show it to every user. In a device
- * tree the page may be a reserved part of RAM, and is declared as such.
+ * tree the page may be a reserved part of RAM, and is declared as such. A PCI
+ * function's memory the kernel has found free, or the function is not enabled.
  */
 static bool is_system_ram(const struct vmclock_device *vd, const struct resource *res)
 {
@@ -253,13 +254,23 @@ static int __init vmclock_init(void)
 		return err;
 	err = vmclock_platform_init();
 	if (err)
-		vmclock_notify_exit();
+		goto err_notify;
+	err = vmclock_pci_init();
+	if (err)
+		goto err_platform;
+	return 0;
+
+err_platform:
+	vmclock_platform_exit();
+err_notify:
+	vmclock_notify_exit();
 	return err;
 }
 module_init(vmclock_init);
 
 static void __exit vmclock_exit(void)
 {
+	vmclock_pci_exit();
 	vmclock_platform_exit();
 	vmclock_notify_exit();
 	ida_destroy(&indices);

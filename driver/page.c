@@ -15,6 +15,7 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/ktime.h>
+#include <linux/pci.h>
 #include <linux/sched/signal.h>
 
 #include "vmclock.h"
@@ -185,9 +186,13 @@ int vmclock_page_size(const struct vmclock_device *vd,
 	return min_t(u32, size, sizeof(*copy));
 }
 
+/* A PCI function's memory may be somebody else's, with nothing wrong about it. */
 static bool refuse(struct device *dev, const char *what, u32 value)
 {
-	dev_err(dev, "page refused: %s 0x%x\n", what, value);
+	if (dev_is_pci(dev))
+		dev_dbg(dev, "no page: %s 0x%x\n", what, value);
+	else
+		dev_err(dev, "page refused: %s 0x%x\n", what, value);
 	return false;
 }
 
@@ -243,7 +248,7 @@ static bool line_is_good(struct vmclock_device *vd, struct device *dev)
  *
  * Context: probe.
  * Return: 0, or -ENODEV after one line in the log that says which check failed
- * and for what value.
+ * and for what value; for a PCI function only if it is debugged.
  */
 int vmclock_page_check(struct vmclock_device *vd, struct device *dev,
 		       resource_size_t room)

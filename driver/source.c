@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How the hypervisor tells us about an update: the firmware's notification on
- * the device, or an interrupt named in the device tree.
+ * the device, or an interrupt: named in the device tree, or a PCI function's.
  *
  * Both are listened to where they exist. Whether they are relied on is the
  * page's word, see vmclock_notify_source().

@@ -239,6 +239,15 @@ void vmclock_unbind(struct device *dev);
 int vmclock_platform_init(void);
 void vmclock_platform_exit(void);
 
+/* pci.c */
+#ifdef CONFIG_PCI
+int vmclock_pci_init(void);
+void vmclock_pci_exit(void);
+#else
+static inline int vmclock_pci_init(void) { return 0; }
+static inline void vmclock_pci_exit(void) { }
+#endif
+
 /* page.c */
 int vmclock_page_read(struct vmclock_device *vd, void *buf, size_t len,
 		      struct vmclock_clocks *clocks);

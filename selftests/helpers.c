@@ -101,13 +101,41 @@ bool t_ring(void)
 	return t_read_line(path, status, sizeof(status)) && !strcmp(status, "15");
 }
 
-bool t_node(int page, char *path, size_t size)
+void t_pci_function(int page, char *name, size_t size)
 {
-	char device[64], dir[256], name[256];
+	snprintf(name, size, "0000:00:%02x.0", page - T_PCI + 0x10);
+}
 
+void t_pci_dir(int page, char *path, size_t size)
+{
+	char name[16];
+
+	t_pci_function(page, name, sizeof(name));
+	snprintf(path, size, "/sys/bus/pci/devices/%s", name);
+}
+
+/* The directory in sysfs of the device that has a test page. */
+static bool device_dir(int page, char *path, size_t size)
+{
+	char device[64];
+
+	if (page >= T_PCI) {
+		t_pci_dir(page, path, size);
+		return true;
+	}
 	if (!t_platform_device(page, device, sizeof(device)))
 		return false;
-	snprintf(dir, sizeof(dir), "/sys/bus/platform/devices/%s/misc", device);
+	snprintf(path, size, "/sys/bus/platform/devices/%s", device);
+	return true;
+}
+
+bool t_node(int page, char *path, size_t size)
+{
+	char dir[256], name[256];
+
+	if (!device_dir(page, dir, sizeof(dir) - strlen("/misc")))
+		return false;
+	strcat(dir, "/misc");
 	if (!only_entry(dir, name, sizeof(name)))
 		return false;
 	snprintf(path, size, "/dev/%s", name);
@@ -196,6 +224,19 @@ bool t_peek(int page, size_t offset, void *data, size_t len)
 	return true;
 }
 
+bool t_ring_pci(void)
+{
+	char command[16], answer[16];
+
+	snprintf(command, sizeof(command), "ring %d\n", T_PCI_NOTIFIED);
+	return ask(command, answer, sizeof(answer)) && !strcmp(answer, "ok");
+}
+
+static bool notify(int page)
+{
+	return page == T_NOTIFIED ? t_ring() : page != T_PCI_NOTIFIED || t_ring_pci();
+}
+
 bool t_publish(int page, struct vmclock_page *p, uint32_t updates)
 {
 	const size_t start = offsetof(struct vmclock_page, disruption_marker);
@@ -205,7 +246,7 @@ bool t_publish(int page, struct vmclock_page *p, uint32_t updates)
 	    !t_poke(page, start, (char *)p + start, sizeof(*p) - start))
 		return false;
 	p->seq_count = htole32(seq + 2 * updates);
-	return t_poke_field(page, seq_count, p->seq_count) && (page != T_NOTIFIED || t_ring());
+	return t_poke_field(page, seq_count, p->seq_count) && notify(page);
 }
 
 bool t_settle(int fd, int page, struct vmclock_page *p)

@@ -19,7 +19,17 @@
 /* Another one, with notifications. */
 #define T_NOTIFIED	11
 
+/* Those on PCI functions: see vm/ivshmem.py. */
+#define T_PCI		0x20
+#define T_PCI_LATER	0x21
+#define T_PCI_NOTIFIED	0x22
+
 #define T_DRIVER_DIR "/sys/bus/platform/drivers/vmclock-cdev"
+#define T_PCI_DRIVER_DIR "/sys/bus/pci/drivers/vmclock-cdev"
+
+/* The name of a test page's PCI function, and the directory it has in sysfs. */
+void t_pci_function(int page, char *name, size_t size);
+void t_pci_dir(int page, char *path, size_t size);
 
 /*
  * The platform device made of a test page's ACPI node, "AMZNC10C:03" say.
@@ -53,6 +63,8 @@ bool t_peek(int page, size_t offset, void *data, size_t len);
 
 /* Have the firmware send the notification of page T_NOTIFIED. */
 bool t_ring(void);
+/* Have the host raise the interrupt of page T_PCI_NOTIFIED. */
+bool t_ring_pci(void);
 
 /*
  * Change a page as a hypervisor does, and notify if the page has that: all from

@@ -115,23 +115,28 @@ def ssdt(directory):
     return asl.with_suffix(".aml")
 
 
+def content(n):
+    """The bytes of page N that are not zero."""
+    return LAYOUT.pack(*(GOOD | PAGES[n][0]).values())
+
+
 def fill(ram):
     """Write the pages into guest RAM, an mmap."""
-    for n, (special, _, offset, _) in enumerate(PAGES):
-        page = LAYOUT.pack(*(GOOD | special).values())
+    for n, (_, _, offset, _) in enumerate(PAGES):
+        page = content(n)
         start = BASE + n * PAGE + offset
         ram[start:start + len(page)] = page
 
 
-def answer(ram, line):
+def answer(ram, line, base=BASE, room=ROOM):
     """Do one command of the link; return the answer."""
     try:
         verb, page, offset, what = line.split()
         start = int(page, 0) * PAGE + int(offset, 0)
         length = len(what) // 2 if verb == "poke" else int(what, 0)
-        if start < 0 or length <= 0 or start + length > ROOM:
+        if start < 0 or length <= 0 or start + length > room:
             return "bad"
-        at = slice(BASE + start, BASE + start + length)
+        at = slice(base + start, base + start + length)
         if verb == "poke":
             ram[at] = bytes.fromhex(what)
             return "ok"

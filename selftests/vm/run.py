@@ -168,7 +168,7 @@ class Run:
 
     def link_line(self, line):
         """A line of ttyS3: a test wants a page changed."""
-        self.machine.link.sendall(f"{pages.answer(self.machine.ram, line)}\n".encode())
+        self.machine.link.sendall(f"{self.machine.answer(line)}\n".encode())
 
     def guest_line(self, line):
         """A line of ttyS1."""

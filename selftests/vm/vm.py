@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 
+import ivshmem
 import pages
 
 # Two processors under emulation make the kernel distrust the TSC by itself.
@@ -100,17 +101,22 @@ class Machine:
         self.own_pages = mode in ("stock", "unstable")
         self.tsc = TSC.get(mode, TSC_TRUSTED)
         self.token = secrets.token_hex(16)
+        self.functions = None
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             self.tmp = pathlib.Path(stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="vmclock-")))
-            output, link = (self.listen(stack, name) for name in ("output", "link"))
+            output, link, bell = (self.listen(stack, name) for name in ("output", "link", "bell"))
             self.make_ram(stack)
+            if self.own_pages:
+                self.functions = ivshmem.Functions(stack, self.tmp / "bell")
             log = stack.enter_context(open(self.logs / "qemu.log", "wb"))
             self.qemu = start(self.command() + self.add_pages(), stdout=log, stderr=log,
-                              pass_fds=(self.ram_fd,))
+                              pass_fds=(self.ram_fd, *self.function_fds()))
             stack.callback(stop, self.qemu)
+            if self.functions:
+                self.functions.serve(self.accept(stack, bell))
             self.output = self.accept(stack, output)
             self.link = self.accept(stack, link)
             # A guest that does not read must not hold us.
@@ -165,7 +171,15 @@ class Machine:
         if not self.own_pages:
             return []
         pages.fill(self.ram)
-        return ["-acpitable", f"file={pages.ssdt(self.tmp)}"]
+        return ["-acpitable", f"file={pages.ssdt(self.tmp)}", *self.functions.options()]
+
+    def function_fds(self):
+        return self.functions.fds if self.functions else []
+
+    def answer(self, line):
+        """Do one command of the link; return the answer."""
+        mine = self.functions.answer(line) if self.functions else None
+        return mine or pages.answer(self.ram, line)
 
     def wait_off(self, seconds):
         """Has QEMU ended by itself?"""

@@ -53,6 +53,7 @@
 #define VMCLOCK_BUS_ACPI	1	/* _HID AMZNC10C or _CID VMCLOCK */
 #define VMCLOCK_BUS_OF		2	/* device tree, "amazon,vmclock" */
 #define VMCLOCK_BUS_SIM		3	/* the module vmclock_sim */
+#define VMCLOCK_BUS_PCI		4	/* memory of an ivshmem function, 1af4:1110 */
 
 /* struct vmclock_info, @events_from: how the kernel learns of updates. */
 #define VMCLOCK_EVENTS_NONE	0	/* not at all: poll says POLLHUP */

@@ -186,6 +186,8 @@ static const char *bus_str(uint8_t bus)
 		return "device tree";
 	case VMCLOCK_BUS_SIM:
 		return "simulator";
+	case VMCLOCK_BUS_PCI:
+		return "PCI";
 	default:
 		return "unknown";
 	}
