@@ -195,7 +195,9 @@ static void tell(struct vmclock_device *vd, u32 events)
 	bool urgent = events & VMCLOCK_EVENTS_URGENT;
 	struct vmclock_file *vf;
 
-	wake_up_poll(&n->wait, EPOLLIN | EPOLLRDNORM | (urgent ? EPOLLPRI : 0));
+	/* All, exclusive or not: they are of several files, each with events of its own. */
+	__wake_up(&n->wait, TASK_NORMAL, 0,
+		  poll_to_key(EPOLLIN | EPOLLRDNORM | (urgent ? EPOLLPRI : 0)));
 
 	spin_lock(&n->lock);
 	list_for_each_entry(vf, &n->listeners, listener) {

@@ -275,6 +275,28 @@ TEST_F(poll, wakes_epoll)
 	close(s.epoll);
 }
 
+/* Each file has events of its own: a sleeper woken for one must not do for all. */
+TEST_F(poll, wakes_the_exclusive_epoll_of_each_file)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	struct sleeper s[2] = { { .epoll = epoll_create1(0) }, { .epoll = epoll_create1(0) } };
+	int other = t_open(variant->page, O_RDONLY);
+	pthread_t threads[2];
+
+	read_page(other);
+	ASSERT_EQ(0, epoll_ctl(s[0].epoll, EPOLL_CTL_ADD, self->fd, &event));
+	ASSERT_EQ(0, epoll_ctl(s[1].epoll, EPOLL_CTL_ADD, other, &event));
+	for (int i = 0; i < 2; i++)
+		threads[i] = start(&s[i], sleep_in_epoll);
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		EXPECT_EQ(EPOLLIN, s[i].revents);
+		close(s[i].epoll);
+	}
+	close(other);
+}
+
 TEST(without_watch_and_notification_poll_hangs_up)
 {
 	struct vmclock_info info = { .size = sizeof(info) };
