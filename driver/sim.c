@@ -461,9 +461,6 @@ static int __init sim_init(void)
 	err = make_page();
 	if (err)
 		return err;
-	err = misc_register(&feed);
-	if (err)
-		goto err_free_page;
 
 	res.start = page_to_phys(sim.page);
 	res.end = res.start + PAGE_SIZE - 1;
@@ -471,13 +468,17 @@ static int __init sim_init(void)
 						   &res, 1);
 	if (IS_ERR(sim.pdev)) {
 		err = PTR_ERR(sim.pdev);
-		goto err_deregister;
+		goto err_free_page;
 	}
+	/* Last: its files hold the module, but not against a failure from here on. */
+	err = misc_register(&feed);
+	if (err)
+		goto err_unregister;
 	schedule_delayed_work(&work, HZ);
 	return 0;
 
-err_deregister:
-	misc_deregister(&feed);
+err_unregister:
+	platform_device_unregister(sim.pdev);
 err_free_page:
 	put_page(sim.page);
 	return err;
