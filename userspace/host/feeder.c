@@ -92,47 +92,6 @@ static bool is_fresh(const struct publish *pub)
 	       pub->fields.disruption_marker && !pub->was_torn;
 }
 
-static int open_phc(struct feeder *f)
-{
-	const struct options *o = &f->options;
-	int err;
-
-	f->phc = (struct source_phc){
-		.bound_ns = o->assumed_ns, .is_utc = o->phc_is_utc,
-		.tai_offset = f->scale.origin == SCALE_OPTION ||
-			      f->scale.origin == SCALE_LIST ? f->scale.base : 0,
-	};
-	err = source_phc_open(&f->source, &f->phc, o->source_path);
-	if (err)
-		log_line("%s: %s", o->source_path,
-			 err == -ENOTTY ? "not a PTP hardware clock" : strerror(-err));
-	return err;
-}
-
-static int open_source(struct feeder *f)
-{
-	const struct options *o = &f->options;
-
-	switch (o->source) {
-	case OPTIONS_KERNEL:
-		source_kernel_open(&f->source, &f->kernel);
-		break;
-	case OPTIONS_CHRONY:
-		f->chrony = (struct source_chrony){ o->chronyc, o->source_path, 0 };
-		source_chrony_open(&f->source, &f->chrony);
-		break;
-	case OPTIONS_PHC:
-		return open_phc(f);
-	}
-	return 0;
-}
-
-static void close_source(struct feeder *f)
-{
-	if (f->source.close)
-		f->source.close(&f->source);
-}
-
 int feeder_start(struct feeder *f)
 {
 	struct calibrate_line found;
@@ -148,12 +107,12 @@ int feeder_start(struct feeder *f)
 	if (!err && counter_err)
 		return 0;
 	if (!err)
-		err = open_source(f);
+		err = feeder_open_source(f);
 	if (err)
 		return err;
 	err = open_target(f);
 	if (err) {
-		close_source(f);
+		feeder_close_source(f);
 		return err;
 	}
 	f->has_page = true;
@@ -331,7 +290,9 @@ static void enter_page(struct feeder *f, const struct vmclk_snapshot *before)
 {
 	bool needs_marker = !is_fresh(&f->pub) && !is_as_left(f);
 
-	if (f->cal.has_line && (!needs_marker || !publish_new_marker(&f->pub))) {
+	/* What has expired is not taken anywhere: the next reading brings it back. */
+	if (f->cal.has_line && f->state != FEEDER_EXPIRED &&
+	    (!needs_marker || !publish_new_marker(&f->pub))) {
 		publish_take_over(&f->pub, before, &f->cal.line, &f->scale);
 		return;
 	}
@@ -489,8 +450,9 @@ int feeder_tick(struct feeder *f)
 
 uint64_t feeder_delay_ns(const struct feeder *f)
 {
-	return f->cal.has_line || f->lost || !f->has_page ? f->options.interval_ns :
-							    WARM_DELAY_NS;
+	bool waits = f->cal.has_line || !f->has_page || f->lost;
+
+	return waits ? f->options.interval_ns : WARM_DELAY_NS;
 }
 
 static void wait_until(const struct guest_counter *guest, uint64_t from, uint64_t ticks)
@@ -527,6 +489,6 @@ void feeder_stop(struct feeder *f)
 		return;
 	f->has_page = false;
 	leave_page(f);
-	close_source(f);
 	f->cal.has_line = false;
+	feeder_close_source(f);
 }

@@ -85,6 +85,20 @@ struct feeder {
 int feeder_start(struct feeder *f);
 
 /**
+ * feeder_open_source() - begin to use the source that was asked for
+ * @f: @options and @scale are filled in; for feeder_start()
+ *
+ * Return: 0, or a negative errno value; the reason has been logged.
+ */
+int feeder_open_source(struct feeder *f);
+
+/**
+ * feeder_close_source() - end it
+ * @f: after feeder_open_source()
+ */
+void feeder_close_source(struct feeder *f);
+
+/**
  * feeder_tick() - take a reading and do what it asks for
  * @f: started
  *
