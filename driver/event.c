@@ -145,14 +145,15 @@ static int take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result,
 	if (!mask)
 		mask = vf->events;
 	events = pending(vf);
-	if (events & mask) {
+	if (command && !vmclock_command_decide(command)) {
+		ret = -ECANCELED;
+	} else if (events & mask) {
 		result->events = events;
 		count_missed(vf, mask, result);
 		vf->seen = n->tally;
 	} else if (!vmclock_notify_source(vf->vd)) {
 		ret = -EOPNOTSUPP;
-	} else if (command) {
-		vmclock_command_arm(command);
+	} else if (command && vmclock_command_arm(command)) {
 		ret = -EIOCBQUEUED;
 	} else {
 		ret = -EAGAIN;
@@ -166,12 +167,12 @@ static int take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result,
  * @vf: the file
  * @mask: any of these, or 0 for the file's own
  * @result: @events, @valid and @missed are filled in
- * @command: to be armed if there is none, or NULL
+ * @command: to be armed if there is none and its time is not over, or NULL
  *
  * Context: process context, does not sleep.
  * Return: 0, -EAGAIN if there is none, -EIOCBQUEUED if @command was armed and
  * belongs to somebody else from now on, -EOPNOTSUPP if there is none and nobody
- * would tell us of one, -ENODEV.
+ * would tell us of one, -ECANCELED if @command was cancelled, -ENODEV.
  */
 int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result,
 		       struct vmclock_command *command)

@@ -2,17 +2,22 @@
 /*
  * The commands of io_uring: the ioctls' work, without a thread that waits.
  *
- * A WAIT that finds nothing new stays in the device's list of commands. There
- * it is armed, and owned by the list. Whoever takes it out owns it, and that is
- * one of these, under notify.lock:
+ * A WAIT that finds nothing new is put into the device's list of commands, and
+ * stays there until its result is decided, so that CANCEL always finds it. As
+ * long as it is armed nobody owns it. Whoever disarms it, under notify.lock, has
+ * it completed, and that is one of these:
  *
  *	an event, its timeout, CANCEL, the end of the device: each sends it to
  *		the task that submitted it, where user memory can be written;
  *		there it is completed, or armed again if it was for nothing
  *	the end of the ring or the task: completes it at once
  *
- * A command in the list holds its file by its request, so neither file nor
- * device can go before it.
+ * On its way to its task it can still be cancelled: it is marked, and not armed
+ * again. It leaves the list before it is freed, under the lock, so who holds the
+ * lock may look at all that is in the list.
+ *
+ * A command holds its file by its request, so neither file nor device can go
+ * before it.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -23,16 +28,16 @@
 
 /**
  * struct vmclock_command - a WAIT that is pending
- * @entry: in the device's list, or in that of whoever took it out of there
- * @armed: in the device's list
- * @cancelled: by CANCEL
+ * @entry: in the device's list, until its result is decided
+ * @armed: in that list, and not sent to its task
+ * @cancelled: by CANCEL, or its ring: not to be armed again
  * @ioucmd: the request, which points here from its private room
  * @vf: its file
  * @arg: its argument, and
  * @room: how much room there is
  * @mask: from the argument
  * @id: CANCEL's handle on it
- * @expires: in jiffies, U64_MAX for never
+ * @expires: in jiffies, U64_MAX for never, 0 if it does not wait at all
  */
 struct vmclock_command {
 	struct list_head entry;
@@ -58,89 +63,104 @@ static struct private_room *room_of(struct io_uring_cmd *ioucmd)
 }
 
 /**
+ * vmclock_command_decide() - take a command out of the list to decide on it
+ * @command: the command, not armed
+ *
+ * CANCEL does not find it any more, unless it is armed again.
+ *
+ * Context: notify.lock held, until it is armed or has its result.
+ * Return: false if CANCEL did find it.
+ */
+bool vmclock_command_decide(struct vmclock_command *command)
+{
+	lockdep_assert_held(&command->vf->vd->notify.lock);
+
+	list_del_init(&command->entry);
+	return !command->cancelled;
+}
+
+/**
  * vmclock_command_arm() - put a command into the list
  * @command: the command
  *
- * Context: notify.lock held, and nothing new for the command.
+ * Context: notify.lock held, nothing new for the command, and not cancelled.
+ * Return: false if its time is over.
  */
-void vmclock_command_arm(struct vmclock_command *command)
+bool vmclock_command_arm(struct vmclock_command *command)
 {
 	struct vmclock_notify *n = &command->vf->vd->notify;
+	u64 now = get_jiffies_64();
 
 	lockdep_assert_held(&n->lock);
 
+	if (command->expires <= now)
+		return false;
 	command->armed = true;
 	list_add_tail(&command->entry, &n->commands);
 	if (command->expires < n->next_expiry) {
 		n->next_expiry = command->expires;
 		vmclock_notify_expire_at(n, n->next_expiry);
 	}
+	return true;
 }
 
-static void disarm(struct vmclock_command *command)
-{
-	command->armed = false;
-	list_del_init(&command->entry);
-}
-
-/* Nobody finds the command by its request any more once it is freed. */
+/*
+ * Nobody finds the command by its request or in the list any more once it is
+ * freed. Whoever was told that it is cancelled sees it end so.
+ */
 static void finish(struct vmclock_command *command, int ret, unsigned int issue_flags)
 {
 	struct vmclock_notify *n = &command->vf->vd->notify;
 	struct io_uring_cmd *ioucmd = command->ioucmd;
 
 	spin_lock(&n->lock);
+	list_del(&command->entry);
 	room_of(ioucmd)->command = NULL;
+	if (ret && command->cancelled)
+		ret = -ECANCELED;
 	spin_unlock(&n->lock);
 	kfree(command);
 	vmclock_uring_done(ioucmd, ret, issue_flags);
 }
 
-static int answer(struct vmclock_command *command, struct vmclock_wait *wait)
+/* Once it is armed again it may be gone, and is not touched. */
+static void look(struct vmclock_command *command, unsigned int issue_flags)
 {
-	u64 now = get_jiffies_64();
-
-	if (command->cancelled)
-		return -ECANCELED;
-	return vmclock_event_take(command->vf, command->mask, wait,
-				  now < command->expires ? command : NULL);
-}
-
-/* In the task that submitted it, unless that has gone, and its memory too. */
-static void run_in_task(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
-{
-	struct vmclock_command *command = room_of(ioucmd)->command;
 	struct vmclock_wait wait = { };
-	int ret = -ECANCELED;
+	int ret = vmclock_event_take(command->vf, command->mask, &wait, command);
 
-	if (!(current->flags & (PF_EXITING | PF_KTHREAD)))
-		ret = answer(command, &wait);
 	if (ret == -EIOCBQUEUED)
 		return;
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN && command->expires)
 		ret = -ETIMEDOUT;
 	if (!ret)
 		ret = vmclock_ioctl_put_wait(command->arg, command->room, &wait);
 	finish(command, ret, issue_flags);
 }
 
-DEFINE_VMCLOCK_URING_WORK(task_work, run_in_task)
-
-/* The next one is looked up first: a command may be gone once it was sent. */
-static void send_all(struct list_head *commands)
+/* In the task that submitted it, unless that has gone, and its memory too. */
+static void run_in_task(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
-	struct vmclock_command *command, *next;
+	struct vmclock_command *command = room_of(ioucmd)->command;
 
-	list_for_each_entry_safe(command, next, commands, entry) {
-		list_del_init(&command->entry);
-		io_uring_cmd_complete_in_task(command->ioucmd, task_work);
-	}
+	if (current->flags & (PF_EXITING | PF_KTHREAD))
+		finish(command, -ECANCELED, issue_flags);
+	else
+		look(command, issue_flags);
 }
 
-static void take_out(struct vmclock_command *command, struct list_head *to)
+DEFINE_VMCLOCK_URING_WORK(task_work, run_in_task)
+
+/*
+ * Under the lock, so that nobody frees it meanwhile; the task's work is only
+ * queued here, which any context may do.
+ */
+static void send(struct vmclock_command *command)
 {
-	disarm(command);
-	list_add_tail(&command->entry, to);
+	lockdep_assert_held(&command->vf->vd->notify.lock);
+
+	command->armed = false;
+	io_uring_cmd_complete_in_task(command->ioucmd, task_work);
 }
 
 /**
@@ -151,15 +171,14 @@ static void take_out(struct vmclock_command *command, struct list_head *to)
 void vmclock_command_wake(struct vmclock_device *vd, u32 events)
 {
 	struct vmclock_notify *n = &vd->notify;
-	struct vmclock_command *command, *next;
-	LIST_HEAD(woken);
+	struct vmclock_command *command;
 
 	spin_lock(&n->lock);
-	list_for_each_entry_safe(command, next, &n->commands, entry)
-		if (!events || events & (command->mask ?: command->vf->events))
-			take_out(command, &woken);
+	list_for_each_entry(command, &n->commands, entry)
+		if (command->armed &&
+		    (!events || events & (command->mask ?: command->vf->events)))
+			send(command);
 	spin_unlock(&n->lock);
-	send_all(&woken);
 }
 
 /**
@@ -169,66 +188,69 @@ void vmclock_command_wake(struct vmclock_device *vd, u32 events)
 void vmclock_command_expire(struct vmclock_device *vd)
 {
 	struct vmclock_notify *n = &vd->notify;
-	struct vmclock_command *command, *next;
+	struct vmclock_command *command;
 	u64 now = get_jiffies_64();
-	LIST_HEAD(expired);
 
 	spin_lock(&n->lock);
 	n->next_expiry = U64_MAX;
-	list_for_each_entry_safe(command, next, &n->commands, entry) {
+	list_for_each_entry(command, &n->commands, entry) {
+		if (!command->armed)
+			continue;
 		if (command->expires <= now)
-			take_out(command, &expired);
+			send(command);
 		else
 			n->next_expiry = min(n->next_expiry, command->expires);
 	}
 	if (n->next_expiry != U64_MAX)
 		vmclock_notify_expire_at(n, n->next_expiry);
 	spin_unlock(&n->lock);
-	send_all(&expired);
 }
 
-/* Other files' commands are not ours to cancel. */
+/* Other files' commands are not ours to cancel, nor is one that is already. */
 static int cancel_by_id(struct vmclock_file *vf, u64 id)
 {
 	struct vmclock_notify *n = &vf->vd->notify;
-	struct vmclock_command *command, *next;
-	LIST_HEAD(cancelled);
+	struct vmclock_command *command;
+	int ret = -ENOENT;
 
 	spin_lock(&n->lock);
-	list_for_each_entry_safe(command, next, &n->commands, entry) {
-		if (command->vf != vf || command->id != id)
+	list_for_each_entry(command, &n->commands, entry) {
+		if (command->vf != vf || command->id != id || command->cancelled)
 			continue;
 		command->cancelled = true;
-		take_out(command, &cancelled);
+		if (command->armed)
+			send(command);
+		ret = 0;
 	}
 	spin_unlock(&n->lock);
-	if (list_empty(&cancelled))
-		return -ENOENT;
-	send_all(&cancelled);
-	return 0;
+	return ret;
 }
 
-/* The ring or the task ends. What is not armed is on its way to its end. */
+/* The ring or the task ends. What is not armed ends in its task. */
 static int cancel_by_ring(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	struct vmclock_file *vf = ioucmd->file->private_data;
 	struct vmclock_notify *n = &vf->vd->notify;
 	struct vmclock_command *command;
+	bool ours = false;
 
 	spin_lock(&n->lock);
 	command = room_of(ioucmd)->command;
-	if (command && command->armed)
-		disarm(command);
-	else
-		command = NULL;
+	if (command) {
+		ours = command->armed;
+		command->armed = false;
+		command->cancelled = true;
+	}
 	spin_unlock(&n->lock);
-	if (command)
+	if (ours)
 		finish(command, -ECANCELED, issue_flags);
 	return 0;
 }
 
 static u64 expiry(s64 timeout_ns)
 {
+	if (!timeout_ns)
+		return 0;
 	/* One for the tick that has begun, one for rounding down. */
 	return timeout_ns < 0 ? U64_MAX :
 	       get_jiffies_64() + nsecs_to_jiffies64(timeout_ns) + 2;
@@ -247,25 +269,6 @@ static struct vmclock_command *command_create(struct io_uring_cmd *ioucmd,
 	command->arg = u64_to_user_ptr(READ_ONCE(sqe->arg));
 	command->id = READ_ONCE(sqe->id);
 	return command;
-}
-
-/* From here on only finish() ends it: the ring knows it as cancelable. */
-static void wait_or_finish(struct vmclock_command *command, s64 timeout_ns,
-			   unsigned int issue_flags)
-{
-	struct vmclock_wait wait = { };
-	int ret;
-
-	room_of(command->ioucmd)->command = command;
-	io_uring_cmd_mark_cancelable(command->ioucmd, issue_flags);
-	command->expires = expiry(timeout_ns);
-	ret = vmclock_event_take(command->vf, command->mask, &wait,
-				 timeout_ns ? command : NULL);
-	if (ret == -EIOCBQUEUED)
-		return;
-	if (!ret)
-		ret = vmclock_ioctl_put_wait(command->arg, command->room, &wait);
-	finish(command, ret, issue_flags);
 }
 
 static int wait_issue(struct io_uring_cmd *ioucmd, const struct vmclock_uring *sqe,
@@ -287,7 +290,11 @@ static int wait_issue(struct io_uring_cmd *ioucmd, const struct vmclock_uring *s
 	}
 	command->room = room;
 	command->mask = wait.events;
-	wait_or_finish(command, wait.timeout_ns, issue_flags);
+	command->expires = expiry(wait.timeout_ns);
+	room_of(ioucmd)->command = command;
+	/* From here on only finish() ends it: the ring knows it as cancelable. */
+	io_uring_cmd_mark_cancelable(ioucmd, issue_flags);
+	look(command, issue_flags);
 	return -EIOCBQUEUED;
 }
 

@@ -286,7 +286,8 @@ long vmclock_ioctl_put_wait(void __user *argp, size_t room, struct vmclock_wait 
 
 /* uring.c */
 int vmclock_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags);
-void vmclock_command_arm(struct vmclock_command *command);
+bool vmclock_command_decide(struct vmclock_command *command);
+bool vmclock_command_arm(struct vmclock_command *command);
 void vmclock_command_wake(struct vmclock_device *vd, u32 events);
 void vmclock_command_expire(struct vmclock_device *vd);
 

@@ -178,6 +178,73 @@ TEST_F(pending, is_not_cancelled_through_another_file)
 	close(other);
 }
 
+/*
+ * Two WAITs on their way to a task that does not look yet. Only one of them can
+ * have the update.
+ */
+static int start_two_in_transit(struct io_uring *ring, int fd, struct vmclock_wait *waits,
+				struct vmclock_page *page)
+{
+	int ret = io_uring_queue_init(4, ring, IORING_SETUP_DEFER_TASKRUN |
+				      IORING_SETUP_SINGLE_ISSUER);
+
+	for (int i = 0; i < 2 && !ret; i++)
+		ret = start(ring, fd, &waits[i], VMCLOCK_EVENT_UPDATE, -1, 7 + i);
+	if (!ret && !t_publish(T_KNOB, page, 1))
+		ret = -EIO;
+	/* Opening a file makes the driver look, at once. */
+	close(t_open(T_KNOB, O_RDONLY));
+	return ret;
+}
+
+TEST_F(pending, is_cancelled_on_the_way_to_its_task)
+{
+	struct io_uring ring;
+
+	NEED_WAIT();
+	ASSERT_EQ(0, start_two_in_transit(&ring, self->fd, self->waits, &self->page));
+	ASSERT_EQ(0, ring_command(&ring, self->fd, VMCLOCK_URING_CANCEL, NULL, 8, 99));
+	ASSERT_EQ(0, ring_result(&ring, &self->id));
+	EXPECT_EQ(99, self->id);
+	EXPECT_EQ(0, ring_result(&ring, &self->id));
+	EXPECT_EQ(7, self->id);
+	EXPECT_EQ(-ECANCELED, ring_result(&ring, &self->id));
+	EXPECT_EQ(8, self->id);
+	EXPECT_TRUE(ring_is_quiet(&ring));
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(pending, leaves_the_event_to_others_if_cancelled)
+{
+	struct io_uring ring;
+
+	NEED_WAIT();
+	ASSERT_EQ(0, start_two_in_transit(&ring, self->fd, self->waits, &self->page));
+	ASSERT_EQ(0, ring_command(&ring, self->fd, VMCLOCK_URING_CANCEL, NULL, 7, 99));
+	ASSERT_EQ(0, ring_command(&ring, self->fd, VMCLOCK_URING_CANCEL, NULL, 7, 98));
+	ASSERT_EQ(0, ring_result(&ring, &self->id));
+	EXPECT_EQ(99, self->id);
+	EXPECT_EQ(-ENOENT, ring_result(&ring, &self->id));
+	EXPECT_EQ(-ECANCELED, ring_result(&ring, &self->id));
+	EXPECT_EQ(7, self->id);
+	EXPECT_EQ(0, ring_result(&ring, &self->id));
+	EXPECT_EQ(8, self->id);
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(pending, ends_with_its_ring_on_the_way_to_its_task)
+{
+	struct io_uring ring;
+
+	NEED_WAIT();
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, start_two_in_transit(&ring, self->fd, self->waits, &self->page));
+		io_uring_queue_exit(&ring);
+	}
+	/* Cancelled, they did not take the update. */
+	EXPECT_EQ(0, t_wait(self->fd, 0, 0, &self->waits[0]));
+}
+
 TEST_F(pending, faults_if_its_argument_has_gone)
 {
 	struct vmclock_wait *wait = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
