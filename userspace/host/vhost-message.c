@@ -76,9 +76,12 @@ static void keep_fds(struct vhost_message *m, struct msghdr *msg)
 			keep_fd(m, fd);
 		}
 	}
-	/* Those that had no room are closed already. */
-	if (msg->msg_flags & MSG_CTRUNC)
-		m->fd_count = VHOST_FDS_MAX + 1;
+	if (!(msg->msg_flags & MSG_CTRUNC))
+		return;
+	/* Some did not arrive. Their places hold none, not descriptor 0. */
+	while (m->fd_count < VHOST_FDS_MAX)
+		m->fds[m->fd_count++] = -1;
+	m->fd_count = VHOST_FDS_MAX + 1;
 }
 
 /* recvmsg() of at most @len bytes, and the descriptors that come with them. */

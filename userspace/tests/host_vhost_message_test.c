@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "host_shm.h"
@@ -164,6 +166,35 @@ TAP_TEST(descriptors_come_with_their_message_and_are_closed_with_it)
 	vhost_stream_next(&stream);
 	is_u64(count_fds(), before + 3);
 	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* What the kernel had no room for in our table is not descriptor 0. */
+TAP_TEST(descriptors_that_did_not_arrive_are_not_closed)
+{
+	struct rlimit limit, low;
+	uint8_t bytes[64];
+	size_t len = make(bytes, 5, 1, 8);
+	int pair[2], zero = dup(0);
+
+	need(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && !getrlimit(RLIMIT_NOFILE, &limit));
+	need(dup2(pair[0], 0) == 0);
+	low = limit;
+	low.rlim_cur = (pair[1] > zero ? pair[1] : zero) + 3;
+	send_with_fds(pair[0], bytes, len, 8);
+	need(!setrlimit(RLIMIT_NOFILE, &low));
+	is_int(vhost_stream_read(&stream, pair[1]), 1);
+	need(!setrlimit(RLIMIT_NOFILE, &limit));
+	is_u64(stream.message.fd_count, 9);
+	vhost_stream_next(&stream);
+	ok(fcntl(0, F_GETFD) >= 0);
+	if (zero >= 0) {
+		dup2(zero, 0);
+		close(zero);
+	} else {
+		close(0);
+	}
 	close(pair[0]);
 	close(pair[1]);
 }
