@@ -167,7 +167,7 @@ static bool parse_time_scale(const char *text, bool *wants_utc)
 	return *wants_utc || !strcmp(text, "tai");
 }
 
-static bool parse_tai_offset(const char *text, struct options *o)
+static bool parse_tai_offset(const char *text, struct clock_options *o)
 {
 	uint64_t value;
 
@@ -180,7 +180,7 @@ static bool parse_tai_offset(const char *text, struct options *o)
 }
 
 /* The options of the clock device. */
-static bool parse_vhost(struct options *o, int opt, const char *arg)
+static bool parse_vhost(struct vm_options *o, int opt, const char *arg)
 {
 	uint64_t value = 0;
 	bool ok;
@@ -194,23 +194,13 @@ static bool parse_vhost(struct options *o, int opt, const char *arg)
 	return opt == OPT_VHOST_FD && ok;
 }
 
-/* The options that say which page and which counter. */
-static bool parse_target(struct options *o, int opt, const char *arg)
+/* The options that say how the guest sees the counter. */
+static bool parse_counter(struct vm_options *o, int opt, const char *arg)
 {
 	uint64_t value = 0;
 	bool ok;
 
 	switch (opt) {
-	case OPT_QEMU_PID:
-		ok = parse_u64(arg, INT_MAX, &value) && value;
-		o->qemu_pid = value;
-		return ok;
-	case OPT_FILE:
-		o->file = arg;
-		return *arg;
-	case OPT_REPLACE:
-		o->replace = true;
-		return true;
 	case OPT_TSC_OFFSET:
 		o->has_tsc_offset = true;
 		return parse_offset(arg, &o->guest.offset);
@@ -227,25 +217,53 @@ static bool parse_target(struct options *o, int opt, const char *arg)
 	return parse_vhost(o, opt, arg);
 }
 
-static bool parse_source(struct options *o, const char *text)
+/* The options that each VM has. */
+static bool parse_vm(struct vm_options *o, int opt, const char *arg)
+{
+	uint64_t value = 0;
+	bool ok;
+
+	switch (opt) {
+	case OPT_QEMU_PID:
+		ok = parse_u64(arg, INT_MAX, &value) && value;
+		o->qemu_pid = value;
+		return ok;
+	case OPT_FILE:
+		o->file = arg;
+		return *arg;
+	case OPT_REPLACE:
+		o->replace = true;
+		return true;
+	case OPT_TIME_SCALE:
+		return parse_time_scale(arg, &o->wants_utc);
+	case OPT_PUBLISH_US:
+		ok = parse_u64(arg, 100000, &value);
+		o->publishes = true;
+		o->publish_us = value;
+		return ok;
+	}
+	return parse_counter(o, opt, arg);
+}
+
+static bool parse_source(struct clock_options *o, const char *text)
 {
 	const char *colon = strchr(text, ':');
 	size_t length = colon ? (size_t)(colon - text) : strlen(text);
 
 	o->source_path = colon ? colon + 1 : NULL;
 	if (!strcmp(text, "kernel"))
-		o->source = OPTIONS_KERNEL;
+		o->source = CLOCK_KERNEL;
 	else if (length == 6 && !memcmp(text, "chrony", length))
-		o->source = OPTIONS_CHRONY;
+		o->source = CLOCK_CHRONY;
 	else if (length == 3 && !memcmp(text, "phc", length) && colon)
-		o->source = OPTIONS_PHC;
+		o->source = CLOCK_PHC;
 	else
 		return false;
 	return !colon || colon[1];
 }
 
 /* The options that say where time comes from, and what if it does not. */
-static bool parse_source_option(struct options *o, int opt, const char *arg)
+static bool parse_source_option(struct clock_options *o, int opt, const char *arg)
 {
 	switch (opt) {
 	case OPT_SOURCE:
@@ -260,11 +278,11 @@ static bool parse_source_option(struct options *o, int opt, const char *arg)
 	case OPT_HOLDOVER_MAX:
 		return parse_duration_in(arg, 1, 3600000 * MSEC, &o->holdover.max_bound_ns);
 	}
-	return parse_target(o, opt, arg);
+	return false;
 }
 
-/* The others. */
-static bool parse_time_option(struct options *o, int opt, const char *arg)
+/* The options that there are once. */
+static bool parse_clock(struct clock_options *o, int opt, const char *arg)
 {
 	uint64_t value = 0;
 	bool ok;
@@ -278,19 +296,12 @@ static bool parse_time_option(struct options *o, int opt, const char *arg)
 		return ok;
 	case OPT_ASSUME:
 		return parse_duration_in(arg, 1, 3600000 * MSEC, &o->assumed_ns);
-	case OPT_TIME_SCALE:
-		return parse_time_scale(arg, &o->wants_utc);
 	case OPT_TAI_OFFSET:
 		return parse_tai_offset(arg, o);
 	case OPT_LEAP_LIST:
 		o->leap_list = arg;
 		o->leap_list_given = true;
 		return *arg;
-	case OPT_PUBLISH_US:
-		ok = parse_u64(arg, 100000, &value);
-		o->publishes = true;
-		o->publish_us = value;
-		return ok;
 	case OPT_FORCE_COUNTER:
 		o->force_counter = true;
 		return true;
@@ -307,43 +318,69 @@ static enum options_result complain(const char *what)
 	return OPTIONS_BAD;
 }
 
-/* What must hold between options. */
-static enum options_result check(struct options *o)
+/* What must hold between the options of the clock. */
+static const char *check_clock(const struct clock_options *o)
+{
+	if (o->source == CLOCK_CHRONY && o->assumed_ns)
+		return "--assume-synchronized is not for --source=chrony, which tells its bound";
+	if (o->source == CLOCK_PHC && !o->assumed_ns)
+		return "--source=phc needs --assume-synchronized: such a clock does not tell its error";
+	return NULL;
+}
+
+/* And between those of a VM. */
+static const char *check_vm(struct vm_options *o)
 {
 	if (o->file && o->qemu_pid)
-		return complain("--qemu-pid and --file exclude each other");
+		return "--qemu-pid and --file exclude each other";
 	if (o->vhost_socket && o->vhost_fd >= 0)
-		return complain("--vhost-socket and --vhost-fd exclude each other");
+		return "--vhost-socket and --vhost-fd exclude each other";
 	if (!o->file && !o->qemu_pid && !o->vhost_socket && o->vhost_fd < 0)
-		return complain("give one of --qemu-pid and --file, or one of --vhost-socket and --vhost-fd");
-	if (o->qemu_pid && !o->has_tsc_offset)
-		return complain("--qemu-pid needs --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)");
+		return "give one of --qemu-pid and --file, or one of --vhost-socket and --vhost-fd";
 	if (!o->file && o->replace)
-		return complain("--replace is for --file");
-	if (o->wants_utc && o->has_tai_offset)
-		return complain("--tai-offset is for a TAI page");
-	if (o->source == OPTIONS_CHRONY && o->assumed_ns)
-		return complain("--assume-synchronized is not for --source=chrony, which tells its bound");
-	if (o->source == OPTIONS_PHC && !o->assumed_ns)
-		return complain("--source=phc needs --assume-synchronized: such a clock does not tell its error");
+		return "--replace is for --file";
 	if (!o->guest.ratio)
 		o->guest.ratio = 1ULL << o->guest.frac_bits;
-	return OPTIONS_RUN;
+	return NULL;
+}
+
+static enum options_result check(struct options *o)
+{
+	const char *wrong = check_vm(&o->vm);
+
+	if (!wrong)
+		wrong = check_clock(&o->clock);
+	if (!wrong && o->vm.qemu_pid && !o->vm.has_tsc_offset)
+		wrong = "--qemu-pid needs --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)";
+	if (!wrong && o->vm.wants_utc && o->clock.has_tai_offset)
+		wrong = "--tai-offset is for a TAI page";
+	return wrong ? complain(wrong) : OPTIONS_RUN;
+}
+
+static const struct options defaults = {
+	.clock = {
+		.interval_ns = 1000 * MSEC,
+		.drift_ppb = DRIFT_DEFAULT_PPB,
+		.chronyc = SOURCE_CHRONYC_DEFAULT,
+		.holdover = { HOLDOVER_AFTER_DEFAULT_NS, HOLDOVER_MAX_BOUND_DEFAULT_NS },
+		.leap_list = LEAP_LIST_DEFAULT,
+	},
+	.vm = {
+		.vhost_fd = -1,
+		.guest.frac_bits = 48,
+	},
+};
+
+static bool parse(struct options *o, int opt, const char *arg)
+{
+	return parse_clock(&o->clock, opt, arg) || parse_vm(&o->vm, opt, arg);
 }
 
 enum options_result options_parse(struct options *o, int argc, char **argv)
 {
 	int opt, index;
 
-	*o = (struct options){
-		.vhost_fd = -1,
-		.guest.frac_bits = 48,
-		.interval_ns = 1000 * MSEC,
-		.drift_ppb = DRIFT_DEFAULT_PPB,
-		.chronyc = SOURCE_CHRONYC_DEFAULT,
-		.holdover = { HOLDOVER_AFTER_DEFAULT_NS, HOLDOVER_MAX_BOUND_DEFAULT_NS },
-		.leap_list = LEAP_LIST_DEFAULT,
-	};
+	*o = defaults;
 	optind = 0;	/* getopt starts afresh */
 	while ((opt = getopt_long(argc, argv, "", long_options, &index)) != -1) {
 		if (opt == '?')
@@ -353,7 +390,7 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 			      stdout);
 			return OPTIONS_DONE;
 		}
-		if (!parse_time_option(o, opt, optarg)) {
+		if (!parse(o, opt, optarg)) {
 			log_line("--%s=%s: not a valid value; see vmclock-hostd --help",
 				 long_options[index].name, optarg);
 			return OPTIONS_BAD;

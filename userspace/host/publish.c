@@ -19,9 +19,11 @@
 		     VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID)
 #define BOUND_FLAGS (VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID |	\
 		     VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID)
+#define NOTICE_FLAGS (VMCLOCK_PAGE_FLAG_DISRUPTION_SOON |		\
+		      VMCLOCK_PAGE_FLAG_DISRUPTION_IMMINENT)
 /*
  * The generation counter belongs to the hypervisor. Nothing else is kept: we
- * can't notify, and we know of no coming disruption.
+ * can't notify, and of a coming disruption we know what publish_notice() is told.
  */
 #define KEPT_FLAGS VMCLOCK_PAGE_FLAG_GENERATION_PRESENT
 
@@ -37,6 +39,8 @@ int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 	pub->memory = memory;
 	pub->guest = guest;
 	pub->is_held = false;
+	pub->is_hushed = false;
+	pub->notice = 0;
 	err = vmclk_writer_found(writer, &pub->fields);
 	pub->was_torn = pub->fields.seq_count & 1;
 	return err;
@@ -68,28 +72,57 @@ bool publish_found_line(const struct publish *pub, const struct scale *scale,
 	       f->time_sec && f->time_sec < SEC_MAX;
 }
 
-/* Ends every update, so that none is missing in a dirty log. */
-static void commit(const struct publish *pub)
+/* Begins every update. */
+static void begin(const struct publish *pub)
 {
-	vmclk_writer_commit(pub->writer, &pub->fields);
+	if (!pub->is_hushed)
+		vmclk_writer_begin(pub->writer);
+}
+
+static void put(const struct publish *pub, const struct vmclk_snapshot *fields)
+{
+	vmclk_writer_commit(pub->writer, fields);
 	shm_mark_dirty(pub->memory, 0, sizeof(struct vmclock_page));
+}
+
+/* Ends every update, so that none is missing in a dirty log. */
+static void commit(struct publish *pub)
+{
+	pub->fields.flags = (pub->fields.flags & ~NOTICE_FLAGS) | pub->notice;
+	if (!pub->is_hushed)
+		put(pub, &pub->fields);
+}
+
+/* The fields as they are. */
+static void commit_all(struct publish *pub)
+{
+	begin(pub);
+	commit(pub);
+}
+
+/* No line, and all that does not depend on one. */
+static struct vmclk_snapshot without_line(const struct vmclk_snapshot *f)
+{
+	return (struct vmclk_snapshot){
+		.disruption_marker = f->disruption_marker,
+		.vm_generation_counter = f->vm_generation_counter,
+		.flags = f->flags & (KEPT_FLAGS | NOTICE_FLAGS),
+		.counter_id = COUNTER_ID,
+		.time_type = f->time_type,
+		.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING,
+	};
 }
 
 void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
 {
 	if (!keep_line)
-		pub->fields = (struct vmclk_snapshot){
-			.disruption_marker = pub->fields.disruption_marker,
-			.vm_generation_counter = pub->fields.vm_generation_counter,
-			.flags = pub->fields.flags & KEPT_FLAGS,
-		};
+		pub->fields = without_line(&pub->fields);
 	/* The line that comes may start earlier than this one. */
 	pub->fields.flags &= KEPT_FLAGS | (LINE_FLAGS & ~VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
 	pub->fields.counter_id = COUNTER_ID;
 	pub->fields.time_type = time_type;
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
-	vmclk_writer_begin(pub->writer);
-	commit(pub);
+	commit_all(pub);
 }
 
 static void fill_line(struct vmclk_snapshot *f, const struct calibrate_line *at,
@@ -156,7 +189,7 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 	bool in_time;
 
 	pub->is_held = false;
-	vmclk_writer_begin(pub->writer);
+	begin(pub);
 	counter = guest_counter_read(pub->guest);
 	in_time = calibrate_cross(cal, counter);
 	if (in_time)
@@ -168,7 +201,7 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 void publish_rebased(struct publish *pub, const struct calibrate_line *line,
 		     const struct scale *scale)
 {
-	vmclk_writer_begin(pub->writer);
+	begin(pub);
 	commit_line(pub, line, scale, guest_counter_read(pub->guest), false);
 }
 
@@ -191,7 +224,7 @@ void publish_held(struct publish *pub, struct calibrate *cal, const struct scale
 	uint64_t counter;
 
 	pub->is_held = true;
-	vmclk_writer_begin(pub->writer);
+	begin(pub);
 	counter = guest_counter_read(pub->guest);
 	/* A line that can't be published now must not become the one in use. */
 	if (calibrate_rebase(&cal->line, counter, &at) &&
@@ -205,8 +238,30 @@ void publish_unreliable(struct publish *pub)
 	pub->fields.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
 	/* The line that comes next may start earlier. */
 	pub->fields.flags &= ~VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
+	commit_all(pub);
+}
+
+void publish_hush(struct publish *pub)
+{
+	struct vmclk_snapshot quiet = without_line(&pub->fields);
+
+	pub->is_hushed = true;
 	vmclk_writer_begin(pub->writer);
-	commit(pub);
+	put(pub, &quiet);
+}
+
+void publish_speak(struct publish *pub)
+{
+	pub->is_hushed = false;
+	commit_all(pub);
+}
+
+void publish_notice(struct publish *pub, uint64_t notice)
+{
+	pub->notice = notice & NOTICE_FLAGS;
+	commit_all(pub);
+	if (pub->is_hushed)
+		publish_hush(pub);
 }
 
 int publish_new_marker(struct publish *pub)

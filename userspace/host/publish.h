@@ -29,6 +29,8 @@
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
  * @is_held: the reference is lost: status FREERUNNING instead of SYNCHRONIZED
+ * @is_hushed: after publish_hush(): @fields are kept up, but not put on the page
+ * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_*, said with every update
  */
 struct publish {
 	struct vmclk_writer *writer;
@@ -37,6 +39,8 @@ struct publish {
 	const struct guest_counter *guest;
 	bool was_torn;
 	bool is_held;
+	bool is_hushed;
+	uint64_t notice;
 };
 
 /**
@@ -118,6 +122,27 @@ void publish_held(struct publish *pub, struct calibrate *cal, const struct scale
  * @pub: the page; its line stays
  */
 void publish_unreliable(struct publish *pub);
+
+/**
+ * publish_hush() - offer no line, status INITIALIZING, until publish_speak()
+ * @pub: the page
+ *
+ * What is published meanwhile changes nothing but @fields.
+ */
+void publish_hush(struct publish *pub);
+
+/**
+ * publish_speak() - put on the page what it would say by now
+ * @pub: the page, after publish_hush()
+ */
+void publish_speak(struct publish *pub);
+
+/**
+ * publish_notice() - tell of a coming disruption
+ * @pub: the page
+ * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_SOON and _IMMINENT, or 0
+ */
+void publish_notice(struct publish *pub, uint64_t notice);
 
 /**
  * publish_new_marker() - choose a disruption marker for the next update

@@ -7,12 +7,12 @@
 #ifndef HOST_RTC_CLOCKS_H
 #define HOST_RTC_CLOCKS_H
 
-#include "feeder.h"
 #include "rtc.h"
+#include "vm.h"
 
 /**
  * struct rtc_source - where readings come from
- * @feeder: the line and the page
+ * @vm: the line and the page
  * @has_last: something was read from the monotonic clock
  * @last_ns: what it said last
  * @last_boot_ns: the kernel's monotonic clock then
@@ -22,7 +22,7 @@
  * @start_ns: and what it said there
  */
 struct rtc_source {
-	const struct feeder *feeder;
+	const struct vm *vm;
 	bool has_last;
 	uint64_t last_ns;
 	uint64_t last_boot_ns;
@@ -35,7 +35,7 @@ struct rtc_source {
 /**
  * rtc_clocks_init() - the clocks of a device
  * @source: initialised here
- * @feeder: started; @options tell whether the guest's counter is known
+ * @vm: started
  * @clocks: filled in, for rtc_init()
  *
  * UTC and TAI agree with the page. The monotonic clock runs at the rate of the
@@ -43,7 +43,7 @@ struct rtc_source {
  * goes on from where it was. All of them always answer. The counter of a reading
  * is the guest's at that instant, or within the shortest bracket to be had.
  */
-void rtc_clocks_init(struct rtc_source *source, const struct feeder *feeder,
+void rtc_clocks_init(struct rtc_source *source, const struct vm *vm,
 		     struct rtc_clocks *clocks);
 
 #endif /* HOST_RTC_CLOCKS_H */

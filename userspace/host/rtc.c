@@ -78,6 +78,7 @@ static bool goes_back(const struct rtc *rtc, enum rtc_clock id,
 	const struct rtc_reading *last = &rtc->last[id];
 
 	if (rtc->clocks.counter_id != VMCLOCK_PAGE_COUNTER_NONE &&
+	    reading->epoch == last->epoch &&
 	    (int64_t)(reading->counter - last->counter) < 0)
 		return true;
 	return id == RTC_CLOCK_MONOTONIC && reading->ns < last->ns;
@@ -141,7 +142,10 @@ static bool is_counter(uint8_t hw_counter)
 
 static bool can_cross(const struct rtc *rtc, uint8_t hw_counter)
 {
-	return is_counter(hw_counter) && hw_counter == rtc->clocks.counter_id;
+	const struct rtc_clocks *c = &rtc->clocks;
+
+	return is_counter(hw_counter) && hw_counter == c->counter_id &&
+	       (!c->has_counter || c->has_counter(c->context));
 }
 
 static enum status do_cross_cap(struct rtc *rtc, unsigned int id, const struct request *rq,
@@ -294,8 +298,9 @@ void rtc_init(struct rtc *rtc, const struct rtc_clocks *clocks)
 
 void rtc_reset(struct rtc *rtc)
 {
-	rtc_init(rtc, &(struct rtc_clocks){ rtc->clocks.read, rtc->clocks.context,
-					    rtc->clocks.counter_id });
+	struct rtc_clocks clocks = rtc->clocks;
+
+	rtc_init(rtc, &clocks);
 }
 
 void rtc_set_features(struct rtc *rtc, bool has_alarms)

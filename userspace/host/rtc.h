@@ -34,10 +34,12 @@ enum rtc_clock {
  * @ns: ns since the clock's epoch
  * @counter: the guest's counter at that instant; undefined where the device was
  *	told that it is not known
+ * @epoch: another number if the counter has become another one since
  */
 struct rtc_reading {
 	uint64_t ns;
 	uint64_t counter;
+	uint64_t epoch;
 };
 
 /**
@@ -46,11 +48,13 @@ struct rtc_reading {
  * @context: passed to @read
  * @counter_id: VMCLOCK_PAGE_COUNTER_* whose value @read gives, or
  *	VMCLOCK_PAGE_COUNTER_NONE: then no cross timestamps are offered
+ * @has_counter: is that known at present? NULL if it always is
  */
 struct rtc_clocks {
 	int (*read)(void *context, enum rtc_clock clock, struct rtc_reading *reading);
 	void *context;
 	uint8_t counter_id;
+	bool (*has_counter)(void *context);
 };
 
 /**

@@ -41,14 +41,14 @@ TAP_TEST(the_defaults_are_one_second_15_ppm_and_an_unscaled_counter)
 	struct options o;
 
 	is_int(parse(&o, "--file=p"), OPTIONS_RUN);
-	is_u64(o.interval_ns, 1000000000);
-	is_u64(o.drift_ppb, 15000);
-	is_u64(o.guest.ratio, 1ULL << 48);
-	is_u64(o.guest.frac_bits, 48);
-	is_u64(o.guest.offset, 0);
-	is_u64(o.assumed_ns, 0);
-	ok(!o.publishes && !o.wants_utc && !o.has_tai_offset && !o.leap_list_given);
-	ok(!strcmp(o.file, "p") && !o.qemu_pid);
+	is_u64(o.clock.interval_ns, 1000000000);
+	is_u64(o.clock.drift_ppb, 15000);
+	is_u64(o.vm.guest.ratio, 1ULL << 48);
+	is_u64(o.vm.guest.frac_bits, 48);
+	is_u64(o.vm.guest.offset, 0);
+	is_u64(o.clock.assumed_ns, 0);
+	ok(!o.vm.publishes && !o.vm.wants_utc && !o.clock.has_tai_offset && !o.clock.leap_list_given);
+	ok(!strcmp(o.vm.file, "p") && !o.vm.qemu_pid);
 }
 
 static const char all_options[] = "--qemu-pid=42 --tsc-offset=-5 --tsc-ratio=0x100000000 --tsc-frac-bits=32 --tsc-offset-error=99 --interval=20ms --drift=50 --assume-synchronized=3us --tai-offset=-37 --publish-us=0 --force-counter --verbose";
@@ -58,16 +58,16 @@ TAP_TEST(every_option_arrives)
 	struct options o;
 
 	is_int(parse(&o, all_options), OPTIONS_RUN);
-	is_int(o.qemu_pid, 42);
-	is_u64(o.guest.offset, UINT64_MAX - 4);
-	is_u64(o.guest.ratio, 1ULL << 32);
-	is_u64(o.guest.frac_bits, 32);
-	is_u64(o.offset_error, 99);
-	is_u64(o.interval_ns, 20000000);
-	is_u64(o.drift_ppb, 50000);
-	is_u64(o.assumed_ns, 3000);
-	is_int(o.tai_offset_sec, -37);
-	ok(o.has_tai_offset && o.publishes && !o.publish_us && o.force_counter && o.verbose);
+	is_int(o.vm.qemu_pid, 42);
+	is_u64(o.vm.guest.offset, UINT64_MAX - 4);
+	is_u64(o.vm.guest.ratio, 1ULL << 32);
+	is_u64(o.vm.guest.frac_bits, 32);
+	is_u64(o.vm.offset_error, 99);
+	is_u64(o.clock.interval_ns, 20000000);
+	is_u64(o.clock.drift_ppb, 50000);
+	is_u64(o.clock.assumed_ns, 3000);
+	is_int(o.clock.tai_offset_sec, -37);
+	ok(o.clock.has_tai_offset && o.vm.publishes && !o.vm.publish_us && o.clock.force_counter && o.clock.verbose);
 }
 
 TAP_TEST(sources_and_the_limits_of_holdover_arrive)
@@ -75,24 +75,24 @@ TAP_TEST(sources_and_the_limits_of_holdover_arrive)
 	struct options o;
 
 	is_int(parse(&o, "--file=p"), OPTIONS_RUN);
-	is_int(o.source, OPTIONS_KERNEL);
-	is_u64(o.holdover.after_ns, 3000000000);
-	is_u64(o.holdover.max_bound_ns, 128000000);
-	ok(!strcmp(o.chronyc, "/usr/bin/chronyc"));
+	is_int(o.clock.source, CLOCK_KERNEL);
+	is_u64(o.clock.holdover.after_ns, 3000000000);
+	is_u64(o.clock.holdover.max_bound_ns, 128000000);
+	ok(!strcmp(o.clock.chronyc, "/usr/bin/chronyc"));
 	is_int(parse(&o, "--file=p --source=chrony --chronyc=x --holdover-after=0s --holdover-max-bound=5ms"),
 	       OPTIONS_RUN);
-	is_int(o.source, OPTIONS_CHRONY);
-	ok(!o.source_path && !strcmp(o.chronyc, "x"));
-	is_u64(o.holdover.after_ns, 0);
-	is_u64(o.holdover.max_bound_ns, 5000000);
+	is_int(o.clock.source, CLOCK_CHRONY);
+	ok(!o.clock.source_path && !strcmp(o.clock.chronyc, "x"));
+	is_u64(o.clock.holdover.after_ns, 0);
+	is_u64(o.clock.holdover.max_bound_ns, 5000000);
 	is_int(parse(&o, "--file=p --source=chrony:/run/s"), OPTIONS_RUN);
-	ok(!strcmp(o.source_path, "/run/s"));
+	ok(!strcmp(o.clock.source_path, "/run/s"));
 	is_int(parse(&o, "--file=p --source=phc:/dev/ptp7 --assume-synchronized=1us --phc-scale=utc"),
 	       OPTIONS_RUN);
-	is_int(o.source, OPTIONS_PHC);
-	ok(!strcmp(o.source_path, "/dev/ptp7") && o.phc_is_utc);
+	is_int(o.clock.source, CLOCK_PHC);
+	ok(!strcmp(o.clock.source_path, "/dev/ptp7") && o.clock.phc_is_utc);
 	is_int(parse(&o, "--file=p --source=kernel --phc-scale=tai"), OPTIONS_RUN);
-	ok(!o.phc_is_utc);
+	ok(!o.clock.phc_is_utc);
 }
 
 TAP_TEST(sources_that_are_none_are_refused)
@@ -117,7 +117,7 @@ TAP_TEST(frac_bits_alone_leave_the_counter_unscaled)
 	struct options o;
 
 	is_int(parse(&o, "--file=p --tsc-frac-bits=32"), OPTIONS_RUN);
-	is_u64(o.guest.ratio, 1ULL << 32);
+	is_u64(o.vm.guest.ratio, 1ULL << 32);
 }
 
 TAP_TEST(an_offset_may_be_negative_or_modulo_2_to_the_64)
@@ -125,11 +125,11 @@ TAP_TEST(an_offset_may_be_negative_or_modulo_2_to_the_64)
 	struct options o;
 
 	is_int(parse(&o, "--file=p --tsc-offset=18446744073709551615"), OPTIONS_RUN);
-	is_u64(o.guest.offset, UINT64_MAX);
+	is_u64(o.vm.guest.offset, UINT64_MAX);
 	is_int(parse(&o, "--file=p --tsc-offset=-9223372036854775808"), OPTIONS_RUN);
-	is_u64(o.guest.offset, 1ULL << 63);
+	is_u64(o.vm.guest.offset, 1ULL << 63);
 	is_int(parse(&o, "--file=p --tsc-offset=0xff"), OPTIONS_RUN);
-	is_u64(o.guest.offset, 255);
+	is_u64(o.vm.guest.offset, 255);
 	refuses("--file=p --tsc-offset=-9223372036854775809");
 	refuses("--file=p --tsc-offset=18446744073709551616");
 	refuses("--file=p --tsc-offset=");
@@ -180,9 +180,9 @@ TAP_TEST(a_clock_device_needs_no_page)
 	struct options o;
 
 	is_int(parse(&o, "--vhost-socket=s"), OPTIONS_RUN);
-	ok(!strcmp(o.vhost_socket, "s") && o.vhost_fd == -1 && !o.file && !o.has_tsc_offset);
+	ok(!strcmp(o.vm.vhost_socket, "s") && o.vm.vhost_fd == -1 && !o.vm.file && !o.vm.has_tsc_offset);
 	is_int(parse(&o, "--vhost-fd=0 --file=p"), OPTIONS_RUN);
-	ok(!o.vhost_socket && o.vhost_fd == 0 && !strcmp(o.file, "p"));
+	ok(!o.vm.vhost_socket && o.vm.vhost_fd == 0 && !strcmp(o.vm.file, "p"));
 	runs("--vhost-socket=s --qemu-pid=1 --tsc-offset=0");
 	refuses("--vhost-socket=s --vhost-fd=3");
 	refuses("--vhost-socket=");

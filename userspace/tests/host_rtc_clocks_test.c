@@ -3,7 +3,7 @@
  * Readings for the guest's clocks: equal to what the page says, and there also
  * when it says nothing.
  */
-#include "host_fake_feeder.h"
+#include "host_fake_vm.h"
 #include "rtc-clocks.h"
 #include "vmclk-stamp.h"
 
@@ -38,15 +38,16 @@ TAP_TEST(utc_and_tai_are_what_the_page_says_at_that_counter)
 {
 	struct vmclk_stamp stamp;
 	struct rtc_reading r;
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
-	f = feeder_make(true);
-	feeder_run(f);
-	rtc_clocks_init(&source, f, &clocks);
+	f = fed_make(true);
+	fed_run(f);
+	rtc_clocks_init(&source, &f->vm, &clocks);
 	is_int(clocks.counter_id, COUNTER_ID);
+	ok(clocks.has_counter(clocks.context));
 	for (int i = 0; i < 1000; i++) {
-		struct vmclk_snapshot page = page_fields(f->target.map);
+		struct vmclk_snapshot page = page_fields(f->vm.target.map);
 
 		r = take(RTC_CLOCK_TAI);
 		need(!vmclk_stamp_at(&page, r.counter, &stamp));
@@ -57,9 +58,9 @@ TAP_TEST(utc_and_tai_are_what_the_page_says_at_that_counter)
 		need(!vmclk_to_utc(&stamp, &stamp));
 		is_u64(r.ns, stamp_ns(&stamp));
 		if (i % 100 == 0)
-			is_int(feeder_tick(f), 0);
+			is_int(fed_tick(f), 0);
 	}
-	feeder_stop(f);
+	fed_stop(f);
 	free(f);
 }
 
@@ -68,17 +69,18 @@ TAP_TEST(a_utc_page_gives_both_too)
 	struct vmclk_stamp stamp;
 	struct vmclk_snapshot page;
 	struct rtc_reading r;
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
-	f = feeder_make(true);
-	feeder_stop(f);
-	memset(&f->cal, 0, sizeof(f->cal));
-	f->options.wants_utc = true;
-	is_int(feeder_start(f), 0);
-	feeder_run(f);
-	rtc_clocks_init(&source, f, &clocks);
-	page = page_fields(f->target.map);
+	f = fed_make(true);
+	fed_stop(f);
+	free(f);
+	f = fed_new(NULL, true);
+	f->vm.options.wants_utc = true;
+	is_int(fed_start(f), 0);
+	fed_run(f);
+	rtc_clocks_init(&source, &f->vm, &clocks);
+	page = page_fields(f->vm.target.map);
 	is_int(page.time_type, VMCLOCK_PAGE_TIME_UTC);
 	r = take(RTC_CLOCK_UTC);
 	need(!vmclk_stamp_at(&page, r.counter, &stamp));
@@ -86,60 +88,60 @@ TAP_TEST(a_utc_page_gives_both_too)
 	r = take(RTC_CLOCK_TAI);
 	need(!vmclk_stamp_at(&page, r.counter, &stamp));
 	is_u64(r.ns, stamp_ns(&stamp) + 37000000000);
-	feeder_stop(f);
+	fed_stop(f);
 	free(f);
 }
 
 TAP_TEST(before_there_is_a_line_the_kernel_answers)
 {
-	struct feeder *f;
+	struct fed *f;
 	uint64_t before;
 
 	fake_reset();
-	f = feeder_make(false);
-	rtc_clocks_init(&source, f, &clocks);
-	is_int(clocks.counter_id, VMCLOCK_PAGE_COUNTER_NONE);
+	f = fed_make(false);
+	rtc_clocks_init(&source, &f->vm, &clocks);
+	ok(!clocks.has_counter(clocks.context));
 	before = kernel_now();
 	ok(take(RTC_CLOCK_UTC).ns >= before && take(RTC_CLOCK_UTC).ns <= kernel_now());
 	before = kernel_now() + 37000000000;
 	ok(take(RTC_CLOCK_TAI).ns >= before);
 	ok(take(RTC_CLOCK_TAI).ns <= kernel_now() + 37000000000);
 	ok(take(RTC_CLOCK_MONOTONIC).ns >= 1000000000000);
-	feeder_stop(f);
+	fed_stop(f);
 	ok(take(RTC_CLOCK_UTC).ns >= before - 37000000000);
 	free(f);
 }
 
 TAP_TEST(unsynchronized_the_kernel_answers)
 {
-	struct feeder *f;
+	struct fed *f;
 	struct rtc_reading r;
 
 	fake_reset();
 	kernel.tx.status |= STA_UNSYNC;
-	f = feeder_make(true);
-	feeder_run(f);
-	is_int(f->pub.fields.clock_status, VMCLOCK_PAGE_STATUS_UNKNOWN);
-	rtc_clocks_init(&source, f, &clocks);
+	f = fed_make(true);
+	fed_run(f);
+	is_int(f->vm.pub.fields.clock_status, VMCLOCK_PAGE_STATUS_UNKNOWN);
+	rtc_clocks_init(&source, &f->vm, &clocks);
 	/* Far from the line, so that it is seen who answers. */
 	kernel.real_ns += 3600000000000;
 	r = take(RTC_CLOCK_UTC);
 	ok(is_near(r.ns, kernel_now()));
 	ok(is_near(take(RTC_CLOCK_TAI).ns, kernel_now() + 37000000000));
-	feeder_stop(f);
+	fed_stop(f);
 	free(f);
 }
 
 TAP_TEST(a_clock_before_1970_reads_0)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
-	f = feeder_make(true);
-	rtc_clocks_init(&source, f, &clocks);
+	f = fed_make(true);
+	rtc_clocks_init(&source, &f->vm, &clocks);
 	kernel.real_ns = -3600000000000000;
 	is_u64(take(RTC_CLOCK_UTC).ns, 0);
-	feeder_stop(f);
+	fed_stop(f);
 	free(f);
 }
 
@@ -161,37 +163,37 @@ static uint64_t goes_on(uint64_t last)
 
 TAP_TEST(the_monotonic_clock_goes_on_whatever_happens_to_the_line)
 {
-	struct feeder *f;
+	struct fed *f;
 	uint64_t last;
 
 	fake_reset();
-	f = feeder_make(true);
-	rtc_clocks_init(&source, f, &clocks);
+	f = fed_make(true);
+	rtc_clocks_init(&source, &f->vm, &clocks);
 	last = goes_on(take(RTC_CLOCK_MONOTONIC).ns);
 	ok(!source.on_line);
-	feeder_run(f);
+	fed_run(f);
 	last = goes_on(last);
 	ok(source.on_line);
 
 	/* The clock is set, back and ahead by an hour: no line, then a new one. */
 	for (int hours = -1; hours < 2; hours += 2) {
 		kernel.real_ns += hours * 3600000000000;
-		is_int(feeder_tick(f), 0);
-		ok(!f->cal.has_line);
+		is_int(fed_tick(f), 0);
+		ok(!f->vm.cal.has_line);
 		last = goes_on(last);
-		feeder_run(f);
+		fed_run(f);
 		last = goes_on(last);
 		ok(source.on_line);
 	}
 
 	/* And between two readings. */
 	kernel.real_ns += 3600000000000;
-	is_int(feeder_tick(f), 0);
-	feeder_run(f);
+	is_int(fed_tick(f), 0);
+	fed_run(f);
 	last = goes_on(last);
 	/* The line was faster than the kernel's clock, by so much after years. */
 	kernel.monotonic_ns -= 60000000000;
-	feeder_stop(f);
+	fed_stop(f);
 	last = goes_on(last);
 	ok(!source.on_line);
 	free(f);
@@ -200,21 +202,21 @@ TAP_TEST(the_monotonic_clock_goes_on_whatever_happens_to_the_line)
 TAP_TEST(counters_of_readings_are_the_guests_and_in_order)
 {
 	uint64_t last = counter_read_ordered() + GUEST_TICKS;
-	struct feeder *f;
+	struct fed *f;
 	struct rtc_reading r;
 
 	fake_reset();
-	f = feeder_make(true);
-	rtc_clocks_init(&source, f, &clocks);
+	f = fed_make(true);
+	rtc_clocks_init(&source, &f->vm, &clocks);
 	for (int i = 0; i < 300; i++) {
 		if (i == 150)
-			feeder_run(f);
+			fed_run(f);
 		r = take(i % RTC_CLOCK_COUNT);
 		ok(r.counter >= last);
 		last = r.counter;
 	}
 	ok(last <= counter_read_ordered() + GUEST_TICKS);
-	feeder_stop(f);
+	fed_stop(f);
 	free(f);
 }
 

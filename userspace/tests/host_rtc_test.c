@@ -28,7 +28,7 @@ static struct rtc rtc_make(uint8_t counter_id, bool has_alarms)
 
 	read_error = 0;
 	for (int i = 0; i < RTC_CLOCK_COUNT; i++)
-		now[i] = (struct rtc_reading){ 0x0102030405060700 + i, 0x1122334455667700 + i };
+		now[i] = (struct rtc_reading){ 0x0102030405060700 + i, 0x1122334455667700 + i, 0 };
 	rtc_init(&rtc, &clocks);
 	rtc_set_features(&rtc, has_alarms);
 	return rtc;
@@ -130,6 +130,43 @@ TAP_TEST(cross_timestamps_are_offered_only_for_the_counter_that_is_known)
 	asks(&rtc, 0x1002, 1, VMCLOCK_PAGE_COUNTER_X86_TSC, OK, 16);
 	is_int(answer[8], 0);
 	asks(&rtc, 0x0002, 1, VMCLOCK_PAGE_COUNTER_X86_TSC, NOT_SUPPORTED, 8);
+}
+
+static bool counter_is_known;
+
+static bool says_known(void *context)
+{
+	(void)context;
+	return counter_is_known;
+}
+
+TAP_TEST(a_counter_that_is_not_known_at_present_is_not_offered)
+{
+	struct rtc rtc = rtc_make(VMCLOCK_PAGE_COUNTER_X86_TSC, false);
+
+	rtc.clocks.has_counter = says_known;
+	for (int i = 0; i < 2; i++) {
+		counter_is_known = i;
+		asks(&rtc, 0x1002, 1, VMCLOCK_PAGE_COUNTER_X86_TSC, OK, 16);
+		is_int(answer[8], i);
+		asks(&rtc, 0x0002, 1, VMCLOCK_PAGE_COUNTER_X86_TSC, i ? OK : NOT_SUPPORTED,
+		     i ? 24 : 8);
+		rtc_reset(&rtc);
+	}
+}
+
+TAP_TEST(a_counter_that_has_become_another_one_may_be_less)
+{
+	struct rtc rtc = rtc_make(VMCLOCK_PAGE_COUNTER_X86_TSC, false);
+
+	asks(&rtc, 0x0002, RTC_CLOCK_UTC, 1, OK, 24);
+	now[RTC_CLOCK_UTC].counter = 5;
+	now[RTC_CLOCK_UTC].epoch++;
+	asks(&rtc, 0x0002, RTC_CLOCK_UTC, 1, OK, 24);
+	is_u64(u64_at(16), 5);
+	now[RTC_CLOCK_UTC].counter = 4;
+	asks(&rtc, 0x0002, RTC_CLOCK_UTC, 1, OK, 24);
+	is_u64(u64_at(16), 5);
 }
 
 TAP_TEST(a_later_reading_is_not_before_an_earlier_one)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A page in guest memory that is lent to the feeder and taken back.
+ * A page in guest memory that is lent and taken back.
  */
 #define _GNU_SOURCE
 #include <sys/mman.h>
 
 #include "dirty-vm.h"
-#include "host_fake_feeder.h"
+#include "host_fake_vm.h"
 #include "host_front.h"
 
 #define OFFSET	0x2000	/* of the page in its file */
@@ -41,9 +41,9 @@ static void guest_new(void)
 	dirty_vm_enable(&guest.vm, true);
 }
 
-static void guest_end(struct feeder *f)
+static void guest_end(struct fed *f)
 {
-	feeder_stop(f);
+	fed_stop(f);
 	free(f);
 	dirty_vm_end(&guest.vm);
 	front_end(&guest.log);
@@ -51,27 +51,27 @@ static void guest_end(struct feeder *f)
 	close(guest.fd);
 }
 
-static void lend(struct feeder *f)
+static void lend(struct fed *f)
 {
-	feeder_lend_page(f, guest.fd, OFFSET, &guest.region.dirty);
+	vm_lend_page(&f->vm, guest.fd, OFFSET, &guest.region.dirty);
 }
 
 TAP_TEST(a_lent_page_gets_the_line_at_once_and_every_update_is_logged)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	guest_new();
-	f = feeder_make(true);
-	feeder_run(f);
+	f = fed_make(true);
+	fed_run(f);
 	lend(f);
-	ok(f->is_lent);
+	ok(f->vm.is_lent);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	is_u64(page_fields(guest.bytes).disruption_marker, 7);
 	is_u64(page_fields(guest.bytes).vm_generation_counter, 99);
 	ok(page_fields(guest.bytes).flags & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT);
 	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
 	guest_end(f);
 }
@@ -79,20 +79,20 @@ TAP_TEST(a_lent_page_gets_the_line_at_once_and_every_update_is_logged)
 TAP_TEST(taken_back_it_is_unreliable_and_not_touched_any_more)
 {
 	uint8_t before[TARGET_SIZE];
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	guest_new();
-	f = feeder_make(true);
-	feeder_run(f);
+	f = fed_make(true);
+	fed_run(f);
 	lend(f);
 	front_take(&guest.log, 0);
-	feeder_return_page(f);
+	vm_return_page(&f->vm);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
 	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
 	memcpy(before, guest.bytes, TARGET_SIZE);
-	is_int(feeder_tick(f), 0);
-	ok(f->cal.has_line && !f->is_lent);
+	is_int(fed_tick(f), 0);
+	ok(f->vm.cal.has_line && !f->vm.is_lent);
 	ok(!memcmp(before, guest.bytes, TARGET_SIZE));
 	is_int(front_take(&guest.log, 0), 0);
 	guest_end(f);
@@ -100,35 +100,35 @@ TAP_TEST(taken_back_it_is_unreliable_and_not_touched_any_more)
 
 TAP_TEST(lent_again_it_keeps_its_marker_if_the_line_is_the_same)
 {
-	struct feeder *f;
+	struct fed *f;
 	uint64_t marker;
 
 	fake_reset();
 	guest_new();
-	f = feeder_make(true);
-	feeder_run(f);
+	f = fed_make(true);
+	fed_run(f);
 	lend(f);
 	for (int i = 0; i < 3; i++) {
-		feeder_return_page(f);
-		is_int(feeder_tick(f), 0);
+		vm_return_page(&f->vm);
+		is_int(fed_tick(f), 0);
 		lend(f);
 		is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 		is_u64(page_fields(guest.bytes).disruption_marker, 7);
 	}
 
 	/* Somebody has written meanwhile. */
-	feeder_return_page(f);
+	vm_return_page(&f->vm);
 	guest.bytes[offsetof(struct vmclock_page, disruption_marker)] = 8;
 	lend(f);
 	ok(page_fields(guest.bytes).disruption_marker != 7);
 	ok(page_fields(guest.bytes).disruption_marker != 8);
 
 	/* The clock was set meanwhile. */
-	feeder_return_page(f);
+	vm_return_page(&f->vm);
 	marker = page_fields(guest.bytes).disruption_marker;
 	kernel.real_ns += 3600000000000;
-	is_int(feeder_tick(f), 0);
-	feeder_run(f);
+	is_int(fed_tick(f), 0);
+	fed_run(f);
 	lend(f);
 	ok(page_fields(guest.bytes).disruption_marker != marker);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
@@ -137,14 +137,14 @@ TAP_TEST(lent_again_it_keeps_its_marker_if_the_line_is_the_same)
 
 TAP_TEST(without_a_line_the_page_is_initializing)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	guest_new();
-	f = feeder_make(true);
+	f = fed_make(true);
 	lend(f);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
-	feeder_run(f);
+	fed_run(f);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	guest_end(f);
 }
@@ -152,56 +152,56 @@ TAP_TEST(without_a_line_the_page_is_initializing)
 TAP_TEST(a_page_whose_counter_is_not_known_is_left_alone)
 {
 	uint8_t before[TARGET_SIZE];
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	guest_new();
 	memcpy(before, guest.bytes, TARGET_SIZE);
-	f = feeder_make(false);
-	feeder_run(f);
+	f = fed_make(false);
+	fed_run(f);
 	lend(f);
-	ok(!f->is_lent);
+	ok(!f->vm.is_lent);
 	ok(!memcmp(before, guest.bytes, TARGET_SIZE));
 	guest_end(f);
 }
 
 TAP_TEST(what_is_no_page_is_left_alone)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	guest_new();
 	memset(guest.bytes, 0, TARGET_SIZE);
-	f = feeder_make(true);
-	feeder_run(f);
+	f = fed_make(true);
+	fed_run(f);
 	lend(f);
-	ok(!f->is_lent);
-	feeder_lend_page(f, guest.fd, OFFSET + 4, &guest.region.dirty);
-	ok(!f->is_lent);
-	is_int(feeder_tick(f), 0);
-	ok(f->cal.has_line && !guest.bytes[0] && !guest.bytes[4]);
+	ok(!f->vm.is_lent);
+	vm_lend_page(&f->vm, guest.fd, OFFSET + 4, &guest.region.dirty);
+	ok(!f->vm.is_lent);
+	is_int(fed_tick(f), 0);
+	ok(f->vm.cal.has_line && !guest.bytes[0] && !guest.bytes[4]);
 	guest_end(f);
 }
 
 TAP_TEST(a_lent_page_that_somebody_else_writes_or_takes_away_is_given_up)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	guest_new();
-	f = feeder_make(true);
-	feeder_run(f);
+	f = fed_make(true);
+	fed_run(f);
 	lend(f);
 	guest.bytes[offsetof(struct vmclock_page, seq_count)] ^= 4;
-	is_int(feeder_tick(f), 0);
-	ok(!f->is_lent && f->cal.has_line);
+	is_int(fed_tick(f), 0);
+	ok(!f->vm.is_lent && f->vm.cal.has_line);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
 	lend(f);
-	ok(f->is_lent);
+	ok(f->vm.is_lent);
 	ok(!ftruncate(guest.fd, 0));
-	is_int(feeder_tick(f), 0);
-	ok(!f->is_lent && f->cal.has_line);
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
+	ok(!f->vm.is_lent && f->vm.cal.has_line);
+	is_int(fed_tick(f), 0);
 	guest_end(f);
 }
 
@@ -209,24 +209,24 @@ TAP_TEST(the_page_that_is_fed_already_is_logged_from_then_on)
 {
 	char path[] = "/tmp/vmclock-lend-XXXXXX";
 	int fd = mkstemp(path);
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	guest_new();
-	f = feeder_make_for(path, true);
-	feeder_run(f);
+	f = fed_make_for(path, true);
+	fed_run(f);
 	is_int(front_take(&guest.log, 0), 0);
-	feeder_lend_page(f, fd, 0, &guest.region.dirty);
-	is_int(feeder_tick(f), 0);
+	vm_lend_page(&f->vm, fd, 0, &guest.region.dirty);
+	is_int(fed_tick(f), 0);
 	is_int(front_take(&guest.log, 0), 1 << GPA / PAGE);
 	/* Another one is not fed beside it. */
 	lend(f);
-	ok(!f->is_lent);
-	feeder_return_page(f);
-	is_int(page_fields(f->target.map).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	ok(!f->vm.is_lent);
+	vm_return_page(&f->vm);
+	is_int(page_fields(f->vm.target.map).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	/* Its region is gone: nothing is marked, and it is still fed. */
 	dirty_vm_remove(&guest.vm, &guest.region);
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	is_int(front_take(&guest.log, 0), 0);
 	guest_end(f);
 	close(fd);

@@ -9,9 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "feeder.h"
-#include "host_fake_kernel.h"
-#include "tap.h"
+#include "host_fake_vm.h"
 
 #define NO_TIME_FLAGS	(VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID | \
 			 VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
@@ -28,7 +26,7 @@ static void file_new(const struct vmclock_page *content)
 {
 	int fd;
 
-	strcpy(file.path, "/tmp/vmclock-feeder-XXXXXX");
+	strcpy(file.path, "/tmp/vmclock-vm-XXXXXX");
 	fd = mkstemp(file.path);
 	ok(fd >= 0 && !ftruncate(fd, content ? TARGET_SIZE : 0));
 	if (content)
@@ -52,54 +50,23 @@ static void file_map(void)
 	close(fd);
 }
 
-/* The page, decoded by the function writers use. */
 static struct vmclk_snapshot fields(void)
 {
-	struct vmclk_snapshot f = { 0 };
-	struct vmclk_writer *unused = NULL;
-
-	if (is_int(vmclk_writer_attach(file.page, TARGET_SIZE, &unused), 0))
-		is_int(vmclk_writer_found(unused, &f), 0);
-	is_u64(f.seq_count & 1, 0);
-	vmclk_writer_close(unused);
-	return f;
+	return page_fields(file.page);
 }
 
-/* Starts with the options every test has, and a minute between calibrations. */
-static struct feeder *start(void)
+static struct fed *start(void)
 {
-	struct feeder *f = calloc(1, sizeof(*f));
+	struct fed *f = fed_make_for(file.path, false);
 
-	f->options = (struct options){
-		.file = file.path,
-		.guest = { .ratio = 1, .frac_bits = 0, .offset = 12345 },
-		.interval_ns = 60000000000,
-		.drift_ppb = 15000,
-		.holdover = { 0, 128000000 },
-		.leap_list = "/nonexistent",
-		.force_counter = true,
-	};
-	kernel.runs = true;
-	is_int(feeder_start(f), 0);
 	if (!file.page)
 		file_map();
 	return f;
 }
 
-static void run(struct feeder *f)
+static void stop(struct fed *f)
 {
-	int i;
-
-	for (i = 0; i < 400 && !f->cal.has_line; i++) {
-		is_int(feeder_tick(f), 0);
-		usleep(1000);
-	}
-	ok(f->cal.has_line);
-}
-
-static void stop(struct feeder *f)
-{
-	feeder_stop(f);
+	fed_stop(f);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
 	free(f);
 }
@@ -122,23 +89,23 @@ static bool holds_time(void)
 	struct vmclock_time t;
 	int64_t off;
 
-	if (!vmclock_math_time(&line, host + 12345, &t))
+	if (!vmclock_math_time(&line, host + GUEST_TICKS, &t))
 		return false;
 	off = (int64_t)(t.sec * 1000000000 + vmclock_math_nsec(t.frac)) - real;
-	return llabs(off) <= (int64_t)vmclock_math_maxerror_ns(&line, host + 12345) + 1;
+	return llabs(off) <= (int64_t)vmclock_math_maxerror_ns(&line, host + GUEST_TICKS) + 1;
 }
 
 TAP_TEST(a_synchronized_clock_gives_a_synchronized_tai_page)
 {
 	struct vmclk_snapshot p;
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
 	is_u64(fields().counter_id, COUNTER_ID);
-	run(f);
+	fed_run(f);
 	p = fields();
 	is_u64(p.clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	is_u64(p.time_type, VMCLOCK_PAGE_TIME_TAI);
@@ -159,7 +126,7 @@ TAP_TEST(a_synchronized_clock_gives_a_synchronized_tai_page)
 TAP_TEST(an_unsynchronized_clock_gives_status_unknown_and_no_bound)
 {
 	struct vmclk_snapshot p;
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	kernel.tx.status |= STA_UNSYNC;
@@ -167,7 +134,7 @@ TAP_TEST(an_unsynchronized_clock_gives_status_unknown_and_no_bound)
 	kernel.tx.tai = 0;
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	p = fields();
 	is_u64(p.clock_status, VMCLOCK_PAGE_STATUS_UNKNOWN);
 	is_u64(p.time_type, VMCLOCK_PAGE_TIME_UTC);
@@ -179,13 +146,13 @@ TAP_TEST(an_unsynchronized_clock_gives_status_unknown_and_no_bound)
 
 TAP_TEST(the_error_of_the_counters_offset_widens_the_bound)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	f->options.offset_error = 5000000;
-	run(f);
+	f->vm.offset_error = 5000000;
+	fed_run(f);
 	ok(fields().time_maxerror_nanosec > 6500001);
 	stop(f);
 	file_end();
@@ -194,27 +161,27 @@ TAP_TEST(the_error_of_the_counters_offset_widens_the_bound)
 TAP_TEST(a_lost_reference_is_freerunning_and_back_without_a_break)
 {
 	struct vmclk_snapshot p;
-	struct feeder *f;
+	struct fed *f;
 	uint64_t marker, bound;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	marker = fields().disruption_marker;
 	bound = fields().time_maxerror_nanosec;
 	kernel.tx.status |= STA_UNSYNC;
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	p = fields();
 	is_u64(p.clock_status, VMCLOCK_PAGE_STATUS_FREERUNNING);
 	is_u64(p.flags & (NO_TIME_FLAGS | VMCLOCK_PAGE_FLAG_TIME_MONOTONIC),
 	       NO_TIME_FLAGS | VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
 	ok(p.time_maxerror_nanosec >= bound);
 	ok(holds_time());
-	is_int(feeder_publish(f), 0);
+	is_int(vm_publish(&f->vm), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_FREERUNNING);
 	kernel.tx.status &= ~STA_UNSYNC;
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	is_u64(fields().disruption_marker, marker);
 	ok(holds_time());
@@ -224,23 +191,23 @@ TAP_TEST(a_lost_reference_is_freerunning_and_back_without_a_break)
 
 TAP_TEST(a_bound_above_the_limit_of_holdover_is_unreliable_until_a_reading)
 {
-	struct feeder *f;
+	struct fed *f;
 	uint64_t marker;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	marker = fields().disruption_marker;
-	f->options.holdover.max_bound_ns = fields().time_maxerror_nanosec - 1;
+	f->clock.options.holdover.max_bound_ns = fields().time_maxerror_nanosec - 1;
 	kernel.tx.status |= STA_UNSYNC;
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
-	is_int(feeder_tick(f), 0);
-	is_int(feeder_publish(f), 0);
+	is_int(fed_tick(f), 0);
+	is_int(vm_publish(&f->vm), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
 	kernel.tx.status &= ~STA_UNSYNC;
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	is_u64(fields().disruption_marker, marker);
 	ok(holds_time());
@@ -250,15 +217,15 @@ TAP_TEST(a_bound_above_the_limit_of_holdover_is_unreliable_until_a_reading)
 
 TAP_TEST(a_reference_that_is_late_by_less_than_the_limit_is_not_lost)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	f->options.holdover.after_ns = 3600000000000;
-	run(f);
+	f->clock.options.holdover.after_ns = 3600000000000;
+	fed_run(f);
 	kernel.tx.status |= STA_UNSYNC;
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	stop(f);
 	file_end();
@@ -274,19 +241,19 @@ static int lost_source(struct source *source, struct source_reading *reading)
 
 TAP_TEST(a_source_that_gives_nothing_at_first_is_waited_for)
 {
-	struct feeder *f;
+	struct fed *f;
 	int i;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	f->source.read = lost_source;
+	f->clock.source.read = lost_source;
 	for (i = 0; i < 2000; i++)
-		is_int(feeder_tick(f), 0);
+		is_int(fed_tick(f), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
-	is_u64(feeder_delay_ns(f), f->options.interval_ns);
-	source_kernel_open(&f->source, &f->kernel);
-	run(f);
+	is_u64(fed_delay_ns(f), f->clock.options.interval_ns);
+	source_kernel_open(&f->clock.source, &f->clock.kernel);
+	fed_run(f);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	stop(f);
 	file_end();
@@ -294,14 +261,14 @@ TAP_TEST(a_source_that_gives_nothing_at_first_is_waited_for)
 
 TAP_TEST(a_failed_source_leaves_the_page_unreliable)
 {
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	kernel.error = EPERM;
-	is_int(feeder_tick(f), -EPERM);
+	is_int(fed_tick(f), -EPERM);
 	stop(f);
 	file_end();
 }
@@ -309,22 +276,22 @@ TAP_TEST(a_failed_source_leaves_the_page_unreliable)
 TAP_TEST(a_step_is_unreliable_first_and_then_a_new_marker)
 {
 	struct vmclk_snapshot before, stepped;
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	before = fields();
 	kernel.real_ns += 10000000000;
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	stepped = fields();
 	is_u64(stepped.clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
 	is_u64(stepped.disruption_marker, before.disruption_marker);
 	is_u64(stepped.counter_period_frac_sec, before.counter_period_frac_sec);
 	is_u64(stepped.counter_value, before.counter_value);
 	is_u64(stepped.flags & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC, 0);
-	run(f);
+	fed_run(f);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	ok(fields().disruption_marker != before.disruption_marker);
 	ok(fields().disruption_marker != 0);
@@ -336,19 +303,19 @@ TAP_TEST(a_step_is_unreliable_first_and_then_a_new_marker)
 TAP_TEST(a_restart_continues_marker_sequence_and_line)
 {
 	struct vmclk_snapshot before;
-	struct feeder *f;
+	struct fed *f;
 	uint32_t seq;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	before = fields();
 	stop(f);
 	seq = le32toh(file.page->seq_count);
 	f = start();
-	run(f);
-	ok(f->cal.is_adopted);
+	fed_run(f);
+	ok(f->vm.cal.is_adopted);
 	is_u64(fields().disruption_marker, before.disruption_marker);
 	ok(le32toh(file.page->seq_count) > seq);
 	ok(holds_time());
@@ -359,18 +326,18 @@ TAP_TEST(a_restart_continues_marker_sequence_and_line)
 TAP_TEST(a_restart_with_another_time_has_another_marker)
 {
 	struct vmclk_snapshot before;
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	before = fields();
 	stop(f);
 	kernel.real_ns -= 10000000000;
 	f = start();
-	run(f);
-	ok(!f->cal.is_adopted);
+	fed_run(f);
+	ok(!f->vm.cal.is_adopted);
 	ok(fields().disruption_marker != before.disruption_marker);
 	ok(holds_time());
 	stop(f);
@@ -390,14 +357,14 @@ static const struct vmclock_page qemus_page = {
 TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
 {
 	struct vmclk_snapshot p;
-	struct feeder *f;
+	struct fed *f;
 
 	if (htole32(1) != 1)
 		skip("this test's page is written for little-endian machines");
 	fake_reset();
 	file_new(&qemus_page);
 	f = start();
-	run(f);
+	fed_run(f);
 	p = fields();
 	is_u64(p.disruption_marker, 1);
 	is_u64(p.vm_generation_counter, 0x1234567890);
@@ -412,14 +379,14 @@ TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
 TAP_TEST(a_torn_page_is_repaired_and_nothing_on_it_is_believed)
 {
 	struct vmclk_snapshot before;
-	struct feeder *f;
+	struct fed *f;
 	uint32_t odd;
 	int fd;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	before = fields();
 	stop(f);
 	/* As a writer leaves it that dies in an update. */
@@ -430,8 +397,8 @@ TAP_TEST(a_torn_page_is_repaired_and_nothing_on_it_is_believed)
 	f = start();
 	is_u64(le32toh(file.page->seq_count), le32toh(odd) + 1);
 	is_u64(fields().counter_period_frac_sec, 0);
-	run(f);
-	ok(!f->cal.is_adopted);
+	fed_run(f);
+	ok(!f->vm.cal.is_adopted);
 	ok(fields().disruption_marker != before.disruption_marker);
 	stop(f);
 	file_end();
@@ -439,20 +406,20 @@ TAP_TEST(a_torn_page_is_repaired_and_nothing_on_it_is_believed)
 
 TAP_TEST(a_page_that_somebody_else_wrote_is_given_up)
 {
-	struct feeder *f;
+	struct fed *f;
 	uint32_t foreign;
 	int fd;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	foreign = htole32(le32toh(file.page->seq_count) + 100);
 	fd = open(file.path, O_WRONLY);
 	is_int(pwrite(fd, &foreign, 4, offsetof(struct vmclock_page, seq_count)), 4);
 	close(fd);
-	is_int(feeder_tick(f), -ESTALE);
-	is_int(feeder_publish(f), -ESTALE);
+	is_int(fed_tick(f), -ESTALE);
+	is_int(vm_publish(&f->vm), -ESTALE);
 	stop(f);
 	is_u64(le32toh(file.page->seq_count), le32toh(foreign) + 2);
 	file_end();
@@ -462,17 +429,17 @@ TAP_TEST(publishing_between_calibrations_stays_on_the_line)
 {
 	struct vmclk_snapshot before, after;
 	struct vmclock_time t;
-	struct feeder *f;
+	struct fed *f;
 	uint32_t seq;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	f->options.publishes = true;
-	run(f);
+	f->vm.options.publishes = true;
+	fed_run(f);
 	before = fields();
 	seq = le32toh(file.page->seq_count);
-	is_int(feeder_publish(f), 0);
+	is_int(vm_publish(&f->vm), 0);
 	after = fields();
 	ok(le32toh(file.page->seq_count) > seq);
 	ok(after.counter_value > before.counter_value);
@@ -494,15 +461,15 @@ TAP_TEST(calibrating_again_does_not_move_the_present)
 {
 	struct vmclk_snapshot before, after;
 	struct vmclock_time t;
-	struct feeder *f;
+	struct fed *f;
 
 	fake_reset();
 	file_new(NULL);
 	f = start();
-	run(f);
+	fed_run(f);
 	before = fields();
 	kernel.real_ns += 100000;
-	is_int(feeder_tick(f), 0);
+	is_int(fed_tick(f), 0);
 	after = fields();
 	ok(after.counter_period_frac_sec != before.counter_period_frac_sec);
 	need(vmclock_math_time(&(struct vmclock_line){

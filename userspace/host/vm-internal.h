@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * For vm.c, vm-page.c and vm-counter.c only.
+ */
+#ifndef HOST_VM_INTERNAL_H
+#define HOST_VM_INTERNAL_H
+
+#include "vm.h"
+
+/**
+ * vm_open_page() - open the page that the options name, and look at what it says
+ * @vm: @options and @guest are filled in
+ *
+ * Return: 0, or a negative error; the reason has been logged, and nothing is open.
+ */
+int vm_open_page(struct vm *vm);
+
+/**
+ * vm_check_page() - is the page there, and did nobody else write it?
+ * @vm: has a page
+ *
+ * Return: 0, -EIO or -ESTALE; the reason has been logged.
+ */
+int vm_check_page(const struct vm *vm);
+
+/**
+ * vm_give_up_page() - what is wrong with a page that was lent ends nothing else
+ * @vm: has a page
+ * @err: what is wrong
+ *
+ * Return: 0 if the VM goes on without that page, else @err.
+ */
+int vm_give_up_page(struct vm *vm, int err);
+
+/**
+ * vm_page_is_fresh() - a page that never had a line has nothing to be disrupted
+ * @pub: the page
+ */
+bool vm_page_is_fresh(const struct publish *pub);
+
+/**
+ * vm_log_state() - tell the operator, if it is news
+ * @vm: the VM
+ * @state: the state
+ */
+void vm_log_state(struct vm *vm, enum vm_state state);
+
+/**
+ * vm_restart_line() - calibrate from nothing
+ * @vm: has a page
+ */
+void vm_restart_line(struct vm *vm);
+
+#endif /* HOST_VM_INTERNAL_H */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which page is fed: the one that was asked for, one that the guest's hypervisor
+ * lends, or one that nobody sees.
+ */
+#include <errno.h>
+
+#include "log.h"
+#include "vm-internal.h"
+
+static bool names_page(const struct vm_options *o)
+{
+	return o->file || o->qemu_pid;
+}
+
+int vm_open_page(struct vm *vm)
+{
+	const struct vm_options *o = &vm->options;
+	int err;
+
+	if (o->file)
+		err = target_file_open(&vm->target, o->file, o->replace);
+	else if (o->qemu_pid)
+		err = target_qemu_open(&vm->target, o->qemu_pid);
+	else
+		err = target_private_open(&vm->target);
+	if (err)
+		return err;
+	err = publish_attach(&vm->pub, vm->target.writer, &vm->target.shm, &vm->guest);
+	if (err) {
+		if (!target_check(&vm->target))
+			log_line("the page: %s", vmclk_strerror(err));
+		target_close(&vm->target);
+	}
+	return err;
+}
+
+bool vm_page_is_fresh(const struct publish *pub)
+{
+	return pub->fields.counter_id == VMCLOCK_PAGE_COUNTER_NONE &&
+	       pub->fields.disruption_marker && !pub->was_torn;
+}
+
+/* If somebody else wrote the page that was most likely QEMU, restoring a machine. */
+int vm_check_page(const struct vm *vm)
+{
+	bool is_ours = publish_is_ours(&vm->pub);
+	int err = target_check(&vm->target);
+
+	if (err || is_ours)
+		return err;
+	log_line("the page was written by somebody else: if the machine was restored, its counter has another offset now");
+	return -ESTALE;
+}
+
+/* If somebody else wrote, what they wrote stays, but not its status. */
+static void leave_page(struct vm *vm)
+{
+	bool is_ours = publish_is_ours(&vm->pub);
+
+	vm->pub.is_hushed = false;
+	if (is_ours || !publish_attach(&vm->pub, vm->target.writer, &vm->target.shm,
+				       &vm->guest))
+		publish_unreliable(&vm->pub);
+	if (vm->is_lent) {
+		vm->left = vm->pub.fields;
+		vm->left_holds = is_ours && vm->cal.has_line;
+	}
+	target_close(&vm->target);
+}
+
+/* Nobody wrote since we did, and it was the same line. */
+static bool is_as_left(const struct vm *vm)
+{
+	const struct vmclk_snapshot *now = &vm->pub.fields, *then = &vm->left;
+
+	return vm->left_holds && !vm->pub.was_torn &&
+	       now->disruption_marker == then->disruption_marker &&
+	       now->vm_generation_counter == then->vm_generation_counter &&
+	       now->counter_value == then->counter_value &&
+	       now->time_sec == then->time_sec && now->time_frac_sec == then->time_frac_sec;
+}
+
+static void enter_page(struct vm *vm, const struct vmclk_snapshot *before)
+{
+	bool needs_marker = !vm_page_is_fresh(&vm->pub) && !is_as_left(vm);
+
+	/* What has expired is not taken anywhere: the next reading brings it back. */
+	if (vm->cal.has_line && vm->state != VM_EXPIRED &&
+	    (!needs_marker || !publish_new_marker(&vm->pub))) {
+		publish_take_over(&vm->pub, before, &vm->cal.line, &vm->scale);
+	} else {
+		vm->needs_marker = needs_marker;
+		publish_start(&vm->pub, scale_time_type(&vm->scale), false);
+	}
+	if (vm->pub.is_hushed)
+		publish_hush(&vm->pub);
+}
+
+/* From one page to another, with the line there is. @target is ours on success. */
+static int move(struct vm *vm, const struct target *target)
+{
+	struct vmclk_snapshot before = vm->pub.fields;
+	struct publish pub;
+	int err = publish_attach(&pub, target->writer, &vm->target.shm, &vm->guest);
+
+	if (err)
+		return err;
+	pub.is_hushed = vm->pub.is_hushed;
+	pub.notice = vm->pub.notice;
+	leave_page(vm);
+	vm->target = *target;
+	vm->pub = pub;
+	enter_page(vm, &before);
+	return 0;
+}
+
+void vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *dirty)
+{
+	struct target target;
+
+	if (!vm->has_page || vm->is_lent)
+		return;
+	if (target_is_same(&vm->target, fd, offset)) {
+		shm_log_writes(&vm->target.shm, dirty);
+		return;
+	}
+	if (names_page(&vm->options) || !vm->has_guest) {
+		log_line("the guest's page is not fed: %s", names_page(&vm->options) ?
+			 "another one was asked for" : "its counter is not known, see --tsc-offset");
+		return;
+	}
+	if (target_lent_open(&target, fd, offset))
+		return;
+	shm_log_writes(&target.shm, dirty);
+	if (move(vm, &target)) {
+		target_close(&target);
+		return;
+	}
+	vm->is_lent = true;
+	log_line("feeding the guest's page");
+}
+
+void vm_return_page(struct vm *vm)
+{
+	struct target target;
+
+	if (!vm->is_lent)
+		return;
+	/* Without memory for a page of our own there is no line any more either. */
+	if (target_private_open(&target) || move(vm, &target))
+		vm_stop(vm);
+	vm->is_lent = false;
+}
+
+int vm_give_up_page(struct vm *vm, int err)
+{
+	if (!vm->is_lent)
+		return err;
+	vm_return_page(vm);
+	vm->left_holds = false;
+	return 0;
+}
+
+void vm_stop(struct vm *vm)
+{
+	if (!vm->has_page)
+		return;
+	vm->has_page = false;
+	leave_page(vm);
+	vm->cal.has_line = false;
+}
