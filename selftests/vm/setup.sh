@@ -43,6 +43,8 @@ xz-utils: unpacks the kernel's source
 liburing-dev: the tests of io_uring are written with it
 acpica-tools: compiles the ACPI table of the guest's test devices
 liburing-dev: io_uring, for the programs that wait by it
+libinih-dev: the host writer's configuration file
+libjansson-dev: JSON, for the host writer's control socket and vmclockctl host
 tzdata: its list of leap seconds tells TAI from UTC
 libcap2: chronyd, which runs in the guest, is linked with it
 libedit2: the same for chronyc
@@ -160,6 +162,8 @@ refresh_leap_seconds() {
 	# Its seconds count from 1900.
 	[ "${expires:-0}" -le $(($(date +%s) + 2208988800)) ] || return 0
 	say "updating liburing-dev: io_uring, for the programs that wait by it
+libinih-dev: the host writer's configuration file
+libjansson-dev: JSON, for the host writer's control socket and vmclockctl host
 tzdata: its list of leap seconds has expired"
 	apt_update
 	retry apt_root install --no-install-recommends tzdata || die "apt-get install failed"

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdlib.h>
+
 #include "log.h"
 #include "machine.h"
 
@@ -26,9 +29,15 @@ static int open_server(struct machine *m)
 
 	if (!o->vhost_socket && o->vhost_fd < 0)
 		return 0;
+	m->server = calloc(1, sizeof(*m->server));
+	if (!m->server)
+		return log_error("the clock device", -ENOMEM);
 	rtc_clocks_init(&m->rtc, &m->vm, &clocks);
-	err = vhost_server_open(&m->server, o->vhost_socket, o->vhost_fd, &clocks, &user);
-	m->has_server = !err;
+	err = vhost_server_open(m->server, o->vhost_socket, o->vhost_fd, &clocks, &user);
+	if (!err)
+		return 0;
+	free(m->server);
+	m->server = NULL;
 	return err;
 }
 
@@ -36,6 +45,7 @@ int machine_open(struct machine *m, struct clock *clock)
 {
 	int err = vm_start(&m->vm, clock);
 
+	m->first_fd = MACHINE_NO_FDS;
 	if (err)
 		return err;
 	err = open_server(m);
@@ -46,15 +56,18 @@ int machine_open(struct machine *m, struct clock *clock)
 
 int machine_prepare(struct machine *m, struct poll_set *set)
 {
-	int pidfd = m->vm.has_page && m->state == MACHINE_RUNNING ? m->vm.target.pidfd : -1;
-	size_t count = m->has_server ? FDS : SERVER_FDS;
-	int err = poll_set_room(set, count, &m->first_fd);
+	int pidfd = m->vm.has_page ? m->vm.target.pidfd : -1;
+	int err;
 
+	m->first_fd = MACHINE_NO_FDS;
+	if (m->state != MACHINE_RUNNING || (pidfd < 0 && !m->server))
+		return 0;
+	err = poll_set_room(set, m->server ? FDS : SERVER_FDS, &m->first_fd);
 	if (err)
 		return err;
 	set->fds[m->first_fd + END_FD] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
-	if (m->has_server)
-		set->has_work |= vhost_server_prepare(&m->server,
+	if (m->server)
+		set->has_work |= vhost_server_prepare(m->server,
 						      set->fds + m->first_fd + SERVER_FDS);
 	return 0;
 }
@@ -67,23 +80,28 @@ static void end(struct machine *m)
 
 void machine_work(struct machine *m, const struct poll_set *set)
 {
-	const struct pollfd *fds = set->fds + m->first_fd;
+	const struct pollfd *fds;
 
-	if (m->state == MACHINE_RUNNING && fds[END_FD].revents) {
+	if (m->first_fd == MACHINE_NO_FDS)
+		return;
+	fds = set->fds + m->first_fd;
+	if (fds[END_FD].revents) {
 		log_line("the machine has ended");
 		end(m);
 	}
-	if (!m->has_server)
+	if (!m->server)
 		return;
-	vhost_server_work(&m->server, fds + SERVER_FDS);
-	if (vhost_server_is_over(&m->server))
+	vhost_server_work(m->server, fds + SERVER_FDS);
+	if (vhost_server_is_over(m->server))
 		end(m);
 }
 
 void machine_fail(struct machine *m)
 {
+	if (m->state != MACHINE_RUNNING)
+		return;
 	vm_stop(&m->vm);
-	if (m->has_server)
+	if (m->server)
 		log_line("no page is fed any more; the device goes on with the kernel's clock");
 	else
 		m->state = MACHINE_FAILED;
@@ -91,6 +109,9 @@ void machine_fail(struct machine *m)
 
 static void check(struct machine *m, int err)
 {
+	/* It most likely was QEMU, which restored the machine. */
+	if (err == -ESTALE && m->takes_over && m->vm.options.qemu_pid)
+		err = vm_disrupt(&m->vm);
 	if (err)
 		machine_fail(m);
 }
@@ -107,11 +128,19 @@ void machine_publish(struct machine *m)
 		check(m, vm_publish(&m->vm));
 }
 
+void machine_stop(struct machine *m)
+{
+	machine_close(m);
+	m->state = MACHINE_STOPPED;
+}
+
 void machine_close(struct machine *m)
 {
 	/* In this order: the guest's page is given back first. */
-	if (m->has_server)
-		vhost_server_close(&m->server);
-	m->has_server = false;
+	if (m->server) {
+		vhost_server_close(m->server);
+		free(m->server);
+		m->server = NULL;
+	}
 	vm_stop(&m->vm);
 }

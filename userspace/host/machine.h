@@ -15,33 +15,38 @@ enum machine_state {
 	MACHINE_RUNNING,
 	MACHINE_ENDED,	/* it has ended, or no front-end can come any more */
 	MACHINE_FAILED,	/* its page can't be kept */
+	MACHINE_STOPPED,	/* by machine_stop() */
 };
 
 /**
  * struct machine - a VM
  * @vm: the page
- * @server: the vhost-user device, if @has_server
- * @has_server: there is one
+ * @server: the vhost-user device, or NULL
  * @rtc: its clocks
+ * @takes_over: a page of QEMU's that somebody else wrote is kept, with a new marker,
+ *	and waits for the guest's counter; else that ends the machine
  * @state: as it says
- * @first_fd: in the poll set: the machine's end, then those of @server
+ * @first_fd: in the poll set: the machine's end, then those of @server; or
+ *	MACHINE_NO_FDS
  */
 struct machine {
 	struct vm vm;
-	struct vhost_server server;
-	bool has_server;
+	struct vhost_server *server;
 	struct rtc_source rtc;
+	bool takes_over;
 	enum machine_state state;
 	size_t first_fd;
 };
 
+#define MACHINE_NO_FDS	SIZE_MAX
+
 /**
  * machine_open() - begin to feed a VM
- * @machine: @vm.options is filled in, the rest is zero; not to be moved from here on
+ * @machine: @vm.options and @takes_over are filled in, the rest is zero; not to be moved from here on
  * @clock: started; has to outlive the machine
  *
  * Return: 0, or a negative errno value; the reason has been logged, and nothing is
- * open.
+ * open: machine_close() does nothing then.
  */
 int machine_open(struct machine *machine, struct clock *clock);
 
@@ -81,6 +86,12 @@ void machine_publish(struct machine *machine);
  * @machine: opened
  */
 void machine_fail(struct machine *machine);
+
+/**
+ * machine_stop() - leave the page UNRELIABLE, and feed it no more
+ * @machine: opened
+ */
+void machine_stop(struct machine *machine);
 
 /**
  * machine_close() - leave the page UNRELIABLE, and give everything back

@@ -4,77 +4,21 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "local-socket.h"
 #include "log.h"
 #include "vhost-server.h"
 
 /* Messages taken in one go: the guest's clock is not to wait for long. */
 #define MESSAGES	32
 
-static int new_socket(void)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/*
- * A socket file outlives who made it: does anybody still listen? Other files
- * refuse connections too.
- */
-static bool is_stale(const struct sockaddr_un *address)
-{
-	struct stat st;
-	bool refused;
-	int fd;
-
-	if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = new_socket();
-	if (fd < 0)
-		return false;
-	refused = connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
-		  errno == ECONNREFUSED;
-	close(fd);
-	return refused;
-}
-
-static int bind_at(int fd, const struct sockaddr_un *address)
-{
-	const struct sockaddr *a = (const struct sockaddr *)address;
-
-	if (!bind(fd, a, sizeof(*address)))
-		return 0;
-	if (errno != EADDRINUSE)
-		return -errno;
-	if (!is_stale(address))
-		return -EADDRINUSE;
-	if (unlink(address->sun_path) || bind(fd, a, sizeof(*address)))
-		return -errno;
-	return 0;
-}
-
 static int listen_at(struct vhost_server *server, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, err;
+	int fd = local_socket_listen(path, 0, 1);
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return log_error(path, -ENAMETOOLONG);
-	strcpy(address.sun_path, path);
-	fd = new_socket();
 	if (fd < 0)
-		return log_error(path, fd);
-	err = bind_at(fd, &address);
-	if (!err && listen(fd, 1))
-		err = -errno;
-	if (err) {
-		close(fd);
-		return log_error(path, err);
-	}
+		return fd;
 	server->listener = fd;
 	server->path = path;
 	return 0;

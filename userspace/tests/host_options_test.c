@@ -161,7 +161,7 @@ TAP_TEST(a_duration_needs_a_unit_and_must_fit)
 
 TAP_TEST(one_page_has_to_be_named)
 {
-	refuses("");
+	refuses("--verbose");
 	refuses("--file=p --qemu-pid=1");
 	refuses("--file=");
 	refuses("--qemu-pid=1");
@@ -173,6 +173,60 @@ TAP_TEST(one_page_has_to_be_named)
 	refuses("--qemu-pid=1 --tsc-offset=0 --replace");
 	runs("--qemu-pid=1 --tsc-offset=0");
 	runs("--file=p --replace");
+}
+
+TAP_TEST(without_options_there_is_a_file_to_be_read)
+{
+	struct options o;
+
+	is_int(parse(&o, ""), OPTIONS_RUN);
+	ok(!strcmp(o.config, "/etc/vmclock/hostd.conf") && !o.control);
+	is_int(parse(&o, "--control=s"), OPTIONS_RUN);
+	ok(!strcmp(o.config, "/etc/vmclock/hostd.conf") && !strcmp(o.control, "s"));
+	is_int(parse(&o, "--config=c"), OPTIONS_RUN);
+	ok(!strcmp(o.config, "c"));
+	is_int(parse(&o, "--file=p --control=s"), OPTIONS_RUN);
+	ok(!o.config && !strcmp(o.control, "s"));
+	refuses("--config=");
+	refuses("--control=");
+	refuses("--config=c --file=p");
+	refuses("--config=c --interval=1s");
+}
+
+TAP_TEST(whose_counter_is_told_later_needs_a_control_socket)
+{
+	refuses("--qemu-pid=1");
+	runs("--qemu-pid=1 --control=s");
+}
+
+TAP_TEST(a_key_of_the_file_is_taken_only_where_it_belongs)
+{
+	struct options o = options_default;
+
+	ok(!options_set(&o, true, "tsc-offset", "-5"));
+	is_u64(o.vm.guest.offset, UINT64_MAX - 4);
+	ok(options_set(&o, false, "tsc-offset", "-5"));
+	ok(!options_set(&o, false, "interval", "2s"));
+	is_u64(o.clock.interval_ns, 2000000000);
+	ok(options_set(&o, true, "interval", "2s"));
+	ok(!options_set(&o, false, "control", "s"));
+	ok(options_set(&o, true, "control", "s"));
+	ok(options_set(&o, true, "vhost-fd", "3"));
+	ok(options_set(&o, true, "publish-us", "3"));
+	ok(options_set(&o, false, "config", "c"));
+	ok(options_set(&o, false, "help", "yes"));
+	ok(options_set(&o, true, "nonsense", "1"));
+	ok(options_set(&o, false, "interval", "2"));
+}
+
+TAP_TEST(what_takes_no_value_is_yes_or_no_in_the_file)
+{
+	struct options o = options_default;
+
+	ok(!options_set(&o, true, "replace", "no") && !o.vm.replace);
+	ok(!options_set(&o, true, "replace", "yes") && o.vm.replace);
+	ok(options_set(&o, true, "replace", "1"));
+	ok(!options_set(&o, false, "verbose", "yes") && o.clock.verbose);
 }
 
 TAP_TEST(a_clock_device_needs_no_page)

@@ -120,7 +120,7 @@ static void print_array(const char *key, const struct findings *f)
 	for (unsigned int i = 0; i < f->n; i++) {
 		if (i)
 			putchar(',');
-		json_string(f->text[i]);
+		print_json_string(f->text[i]);
 	}
 	putchar(']');
 }

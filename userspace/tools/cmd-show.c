@@ -264,7 +264,7 @@ static void print_json(const char *key, const struct table *t)
 		printf("%s\"%s\":", i ? "," : "", row->name);
 		if (row->present) {
 			printf("{\"raw\":\"%" PRIu64 "\",\"text\":", row->raw);
-			json_string(row->text);
+			print_json_string(row->text);
 			putchar('}');
 		} else {
 			printf("null");
@@ -287,12 +287,12 @@ static void show(const struct options *opt, const char *path, const struct table
 	}
 
 	printf("{\"path\":");
-	json_string(path);
+	print_json_string(path);
 	putchar(',');
 	print_json("page", page);
 	if (device_name) {
 		printf(",\"name\":");
-		json_string(device_name);
+		print_json_string(device_name);
 		putchar(',');
 		print_json("device", device);
 	}

@@ -124,7 +124,7 @@ void changed_print(unsigned int changed, const char *before, const char *after)
 			       changed >> (i + 1) ? "," : "");
 }
 
-void json_string(const char *s)
+void print_json_string(const char *s)
 {
 	putchar('"');
 	for (; *s; s++) {

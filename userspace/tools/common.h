@@ -25,7 +25,7 @@
  * @count: --count (watch, record); 0 means no end
  * @path: the page or the trace, or NULL for the default; --page (exec)
  * @output: --output (plot), or NULL
- * @command: the program and its arguments (exec)
+ * @command: the program and its arguments (exec); the command line (host)
  */
 struct options {
 	bool json;
@@ -46,6 +46,7 @@ int cmd_exec(const struct options *opt);
 int cmd_lint(const struct options *opt);
 int cmd_record(const struct options *opt);
 int cmd_plot(const struct options *opt);
+int cmd_host(const struct options *opt);
 
 /* Print "vmclockctl: object: reason" to stderr. */
 void complain(const char *object, const char *fmt, ...)
@@ -118,6 +119,6 @@ void stamp_json(const struct vmclk_stamp *stamp, unsigned int changed);
 void changed_print(unsigned int changed, const char *before, const char *after);
 
 /* A JSON string, quotes and all. */
-void json_string(const char *s);
+void print_json_string(const char *s);
 
 #endif /* VMCLOCKCTL_COMMON_H */

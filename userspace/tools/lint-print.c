@@ -50,9 +50,9 @@ static void print_json(const struct kind *kind, const struct lint_hit *hit, bool
 {
 	printf("%s{\"name\":\"%s\",\"severity\":\"%s\",\"section\":%u,\"text\":",
 	       first ? "" : ",", kind->name, severity_names[kind->severity], kind->section);
-	json_string(kind->text);
+	print_json_string(kind->text);
 	printf(",\"detail\":");
-	json_string(hit->detail);
+	print_json_string(hit->detail);
 	printf(",\"look\":\"%" PRIu64 "\",\"count\":\"%" PRIu64 "\"}", hit->look, hit->count);
 }
 

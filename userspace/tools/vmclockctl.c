@@ -21,6 +21,13 @@ static const char help[] =
 "       vmclockctl lint  [--json] [--for=SEC] [PATH|TRACE]\n"
 "       vmclockctl record [--interval=SEC|--updates] [--count=N] [--for=SEC] [PATH]\n"
 "       vmclockctl plot  [--output=FILE.svg|FILE.png] TRACE\n"
+"       vmclockctl host  [--socket=PATH] [--json] status [VM]\n"
+"       vmclockctl host  [--socket=PATH] disrupt|stop VM|--all\n"
+"       vmclockctl host  [--socket=PATH] drain soon|imminent|none VM|--all\n"
+"       vmclockctl host  [--socket=PATH] set-counter VM --tsc-offset=TICKS\n"
+"                        [--tsc-ratio=RATIO [--tsc-frac-bits=BITS]]\n"
+"                        [--tsc-offset-error=TICKS]\n"
+"       vmclockctl host  [--socket=PATH] reload\n"
 "\n"
 "Look at a VMClock page: a clock that a hypervisor shares with its guest.\n"
 "PATH is a device or a file with a page in it; without it /dev/vmclock, or the\n"
@@ -35,6 +42,11 @@ static const char help[] =
 "         what 'record' wrote; each finding names the section it goes against\n"
 "  record write down what the page says, and the clocks beside it\n"
 "  plot   a picture of a trace, by gnuplot: SVG on the standard output, or a file\n"
+"  host   on a host: see and steer what vmclock-hostd feeds, over its control\n"
+"         socket (default /run/vmclock/hostd.sock). 'disrupt': the guest's counter\n"
+"         is another one; 'set-counter': and this is it; 'drain': tell the guest\n"
+"         that a disruption will come within a day or within an hour; 'stop': feed\n"
+"         it no more; 'reload': read the configuration again\n"
 "\n"
 "  --json          one JSON object a line. 64-bit values are strings of decimal\n"
 "                  digits, because many readers of JSON lose digits above 2^53\n"
@@ -47,8 +59,9 @@ static const char help[] =
 "  --help, --version\n"
 "\n"
 "Exit status: 0 all is well; 1 the clock can't be used, or lint has an error or\n"
-"a warning; 2 wrong usage, or an error of the system. exec: that of the program; 127 if there is none by that\n"
-"name, 126 if it can't be run.\n";
+"a warning, or vmclock-hostd refused; 2 wrong usage, or an error of the system.\n"
+"exec: that of the program; 127 if there is none by that name, 126 if it can't be\n"
+"run.\n";
 
 /* @takes: the letters of its options. */
 static const struct verb {
@@ -64,6 +77,7 @@ static const struct verb {
 	{ "lint", cmd_lint, "jf" },
 	{ "record", cmd_record, "icuf" },
 	{ "plot", cmd_plot, "o" },
+	{ "host", cmd_host, "" },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -202,6 +216,10 @@ int main(int argc, char **argv)
 		return usage(argv[1], "no such verb");
 
 	argv[1] = name;		/* getopt's messages start with it */
+	if (verb->run == cmd_host) {
+		opt.command = argv + 1;		/* parsed there */
+		return flush(cmd_host(&opt));
+	}
 	err = verb->run == cmd_exec ? parse_exec(argc - 1, argv + 1, &opt) :
 	      parse(argc - 1, argv + 1, verb->takes, &opt);
 	return err ? err : flush(verb->run(&opt));

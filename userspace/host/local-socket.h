@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sockets that others on this host connect to, by a path.
+ */
+#ifndef HOST_LOCAL_SOCKET_H
+#define HOST_LOCAL_SOCKET_H
+
+#include <sys/types.h>
+
+/**
+ * local_socket_listen() - make a socket and listen
+ * @path: where; a socket there that nobody listens to any more is replaced
+ * @mask: permissions that others do not get, beside those of the umask
+ * @backlog: as for listen(2)
+ *
+ * Return: a descriptor, non-blocking; or a negative errno value, which has been
+ * logged.
+ */
+int local_socket_listen(const char *path, mode_t mask, int backlog);
+
+#endif /* HOST_LOCAL_SOCKET_H */
