@@ -183,9 +183,7 @@ static void begin(struct fleet *f, int64_t now_ns)
 
 static void hand_on(struct fleet *f)
 {
-	size_t left = f->count - f->at, end = f->at + (left > BATCH ? BATCH : left);
-
-	for (; f->at < end; f->at++) {
+	for (int i = 0; i < BATCH && f->at < f->count; i++, f->at++) {
 		struct member *m = f->members[f->at];
 
 		log_about(&m->log);
