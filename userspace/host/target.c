@@ -57,9 +57,7 @@ void target_close(struct target *target)
 {
 	vmclk_writer_close(target->writer);
 	shm_put(&target->shm);
-	if (target->owner)
-		vmclk_writer_close(target->owner);
-	else if (target->fd >= 0)
+	if (target->fd >= 0)
 		close(target->fd);
 	if (target->pidfd >= 0)
 		close(target->pidfd);

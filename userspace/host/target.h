@@ -18,8 +18,7 @@
 
 /**
  * struct target - a mapped page that nobody else writes
- * @owner: opened the file, holds its lock, and is not written through; or NULL
- * @fd: the file behind it, @owner's if there is one; or -1
+ * @fd: the file behind it, which holds the lock; or -1
  * @offset: of the page in the file
  * @pidfd: becomes readable when the machine ends, or -1
  * @shm: the memory, guarded
@@ -29,7 +28,6 @@
  * @writer: writes the page there
  */
 struct target {
-	struct vmclk_writer *owner;
 	int fd;
 	uint64_t offset;
 	int pidfd;
