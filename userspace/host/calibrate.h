@@ -22,10 +22,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmclock_math.h"
-
-#define CALIBRATE_READINGS	64	/* kept to measure the rate */
-#define CALIBRATE_HISTORY	64	/* lines kept for nesting */
+#include "calibrate-line.h"
+#include "calibrate-nesting.h"
+#include "calibrate-rate.h"
 
 /**
  * struct calibrate_reading - one reading, in the guest's counter
@@ -47,20 +46,6 @@ struct calibrate_reading {
 	uint64_t esterror_ns;
 };
 
-/**
- * struct calibrate_line - a line and its errors
- * @max: the line; its errors are the worst-case ones
- * @est_ns: estimated error at the line's start
- * @est_rate: estimated error of the rate
- * @bounded: errors are known
- */
-struct calibrate_line {
-	struct vmclock_line max;
-	uint64_t est_ns;
-	uint64_t est_rate;
-	bool bounded;
-};
-
 enum calibrate_verdict {
 	CALIBRATE_WARMING,	/* no rate yet: more readings, please */
 	CALIBRATE_DROPPED,	/* a bad reading: the present line stays */
@@ -69,19 +54,9 @@ enum calibrate_verdict {
 	CALIBRATE_READY,	/* calibrate_cross() has a new line */
 };
 
-/*
- * Private: a point of an earlier line, and the error published for it.
- */
-struct calibrate_point {
-	uint64_t counter;
-	vmclock_u128 time;
-	vmclock_u128 error;
-};
-
 /**
  * struct calibrate - the state; initialised by calibrate_init()
  * @interval_ns: expected time between readings
- * @drift_ppb: how far the counter's rate may wander from what was measured
  * @line: the line in use, if @has_line
  * @has_line: there is one
  * @found: a line that was published before our time, see calibrate_adopt()
@@ -89,15 +64,11 @@ struct calibrate_point {
  * @is_adopted: the first line continued @found
  * @is_held: the line was made by calibrate_hold()
  * @clamped: how often nesting limited a line's rate
- * @shift: of all rates here: they have their bit 61 set, so that no drift
- *	carries them out of 64 bits
- * @rate: the measured tick, 0: not known yet
- * @rate_error: how well it was measured
+ * @rate: the counter's rate; the unit of all rates here is that of its tick
  * @reading: the latest reading that was used
  */
 struct calibrate {
 	uint64_t interval_ns;
-	uint64_t drift_ppb;
 
 	struct calibrate_line line;
 	bool has_line;
@@ -107,9 +78,7 @@ struct calibrate {
 	bool is_held;
 	uint64_t clamped;
 
-	uint8_t shift;
-	uint64_t rate;
-	uint64_t rate_error;
+	struct calibrate_rate rate;
 	struct calibrate_reading reading;
 
 	/* private */
@@ -118,16 +87,7 @@ struct calibrate {
 		uint64_t horizon;	/* ticks after the reading */
 		vmclock_u128 error, est_error;	/* at the reading */
 	} plan;
-	struct {
-		uint64_t counter;
-		uint64_t slack;
-		vmclock_u128 time;
-	} window[CALIBRATE_READINGS];
-	unsigned int window_count;
-	struct calibrate_point history[2 * CALIBRATE_HISTORY];
-	unsigned int history_next, history_count;
-	uint64_t past_rates[CALIBRATE_HISTORY];
-	unsigned int past_rate_next;
+	struct calibrate_nesting nesting;
 	unsigned int dropped;
 };
 
@@ -185,26 +145,6 @@ bool calibrate_cross(struct calibrate *cal, uint64_t counter);
  * nesting allows it. Does nothing if that was done since the last reading.
  */
 void calibrate_hold(struct calibrate *cal, uint64_t counter);
-
-/**
- * calibrate_rebase() - the same line, seen from another counter reading
- * @line: the line
- * @counter: the reading
- * @at: the result; its errors are those at @counter, rounded up
- *
- * Of two results for one line, T1 - P * C1 agrees within one unit of 2^-64 s,
- * since both are rounded down once, from @line.
- *
- * Return: true, or false if the time is out of range; @at is then undefined.
- */
-bool calibrate_rebase(const struct calibrate_line *line, uint64_t counter,
-		      struct calibrate_line *at);
-
-/**
- * calibrate_normalise() - set bit 63 of the period, as the page wants it
- * @line: the line
- */
-void calibrate_normalise(struct calibrate_line *line);
 
 /**
  * calibrate_hz() - the counter's frequency

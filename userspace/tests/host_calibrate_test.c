@@ -18,8 +18,6 @@
 #define BOUND_NS	(100 * 1000ULL)
 #define SAMPLES		4000
 
-typedef __int128 s128;
-
 static uint64_t seed;
 
 static uint64_t random_u64(void)
@@ -323,16 +321,16 @@ TAP_TEST(the_bound_covers_drift_steering_and_the_way_to_the_crossing)
 	s->clock_error_ns = 90000;
 	sim_run(s, 1);
 	old = cal->line.max.period;
-	ok(old - cal->rate > cal->rate / 100000);
+	ok(old - cal->rate.tick > cal->rate.tick / 100000);
 	sim_advance(s, HZ);
 	sim_reading(s, &r);
 	is_int(calibrate_feed(cal, &r), CALIBRATE_READY);
 	need(calibrate_cross(cal, r.counter + HZ / 2));
-	drift = drift >> (SHIFT - cal->shift);
+	drift = drift >> (SHIFT - cal->rate.shift);
 	ok(cal->line.max.period_maxerror + 100 >=
-	   drift + cal->rate_error + llabs((int64_t)(cal->line.max.period - cal->rate)));
+	   drift + cal->rate.error + llabs((int64_t)(cal->line.max.period - cal->rate.tick)));
 	added = vmclock_math_duration_ns((vmclock_u128)(HZ / 2) *
-					 (drift + old - cal->rate) >> cal->shift);
+					 (drift + old - cal->rate.tick) >> cal->rate.shift);
 	ok(cal->line.max.maxerror_ns >= vmclock_math_duration_ns(cal->plan.error) + added - 1);
 	free(s);
 }
