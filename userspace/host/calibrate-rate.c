@@ -171,6 +171,26 @@ static vmclock_u128 bend(const struct calibrate_rate *rate, unsigned int from, u
 }
 
 /*
+ * A source that jumped among the readings bends them. The jump is at most twice
+ * what it moved some reading away from the line between the ends, and is in the
+ * tick that they give.
+ */
+static uint64_t error_of_bends(const struct calibrate_rate *rate, unsigned int from,
+			       unsigned int to)
+{
+	uint64_t ticks = rate->window[to].counter - rate->window[from].counter;
+	vmclock_u128 largest = 0;
+	unsigned int i;
+
+	for (i = from + 1; i < to; i++) {
+		vmclock_u128 off = bend(rate, from, i);
+
+		largest = off > largest ? off : largest;
+	}
+	return error_of_tick(rate, 2 * largest, ticks);
+}
+
+/*
  * Chooses the shift with which the tick between the first and the last reading
  * has its highest bit at TICK_TOP.
  */
@@ -229,7 +249,8 @@ static void measure(struct calibrate_rate *rate)
 		return;
 	}
 	rate->tick = tick;
-	error = error_of_ends(rate, first, last) + disagreement(rate);
+	error = error_of_ends(rate, first, last) + error_of_bends(rate, first, last) +
+		disagreement(rate);
 	/* Sums of it with other errors must fit. */
 	rate->error = error < tick ? error : tick;
 }

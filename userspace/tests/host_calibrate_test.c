@@ -448,6 +448,29 @@ TAP_TEST(a_clock_set_while_the_rate_is_measured_does_not_spoil_it)
 	free(s);
 }
 
+/* Too small a jump to be seen beside the readings' slack, in a very short time. */
+TAP_TEST(a_clock_that_jumped_while_the_rate_was_measured_is_in_its_error)
+{
+	struct sim *s = sim_new();
+	struct calibrate_rate *rate = &s->cal.rate;
+	int i;
+
+	s->slack = 6000;
+	for (i = 0; i < 16 && !rate->tick; i++) {
+		struct calibrate_reading r;
+
+		s->clock_error_ns = i < 6 ? 0 : 6000;
+		sim_reading(s, &r);
+		r.counter = s->counter;
+		calibrate_feed(&s->cal, &r);
+		sim_advance(s, HZ / 100);
+	}
+	need(rate->tick);
+	ok(rate->tick > (rate_at(30000) >> (SHIFT - rate->shift)));
+	ok(rate->tick - rate->error <= rate_at(0) >> (SHIFT - rate->shift));
+	free(s);
+}
+
 /* Feeds a counter of so many ticks in 10 ms. */
 static enum calibrate_verdict feed_counter(uint64_t ticks, int *readings)
 {
