@@ -152,9 +152,23 @@ static void fill_line(struct vmclk_snapshot *f, const struct calibrate_line *at,
  */
 static bool leap_is_between(const struct vmclk_snapshot *f, uint64_t to_sec)
 {
-	int64_t utc = f->flags & VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID ? f->tai_offset_sec : 0;
+	bool is_offset = f->time_type == VMCLOCK_PAGE_TIME_TAI &&
+			 f->flags & VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID;
+	int64_t utc = is_offset ? f->tai_offset_sec : 0;
 
 	return vmclock_math_leap_is_near(f->leap_indicator, f->time_sec + utc, to_sec + utc);
+}
+
+/*
+ * May the reference point of the line that is on the page move to @at? If the
+ * latest reading is behind a leap second, but its line did not come to the page,
+ * then the scale has an offset that is not that of the indicator there.
+ */
+static bool can_move(const struct publish *pub, const struct calibrate_line *at,
+		     const struct scale *scale)
+{
+	return scale->base == pub->base &&
+	       !leap_is_between(&pub->fields, scale_page_seconds(scale, at->max.time.sec));
 }
 
 static uint8_t line_status(const struct publish *pub, bool bounded)
@@ -172,14 +186,38 @@ static void commit_line(struct publish *pub, const struct calibrate_line *line,
 	struct calibrate_line at;
 
 	if (calibrate_rebase(line, counter, &at) &&
-	    (is_new || !leap_is_between(&pub->fields,
-					scale_page_seconds(scale, at.max.time.sec)))) {
+	    (is_new || can_move(pub, &at, scale))) {
 		calibrate_normalise(&at);
 		fill_line(&pub->fields, &at, scale);
+		pub->base = scale->base;
 	}
 	/* The line may stay near a leap second; the status must not. */
 	pub->fields.clock_status = line_status(pub, line->bounded);
 	commit(pub);
+}
+
+/*
+ * Does a leap second lie between the reading and the update that follows it? Then
+ * its indicator and its TAI offset are not those of the reference point any more.
+ */
+static bool leap_came_since(const struct calibrate *cal, const struct scale *scale,
+			    uint8_t leap_indicator, uint64_t counter)
+{
+	int16_t tai_offset;
+	struct vmclock_time t;
+	uint64_t from, to;
+
+	if (!vmclock_math_time(&cal->line.max, counter, &t))
+		return false;
+	scale_tai_offset(scale, &tai_offset);
+	if (scale_time_type(scale) == VMCLOCK_PAGE_TIME_UTC)
+		tai_offset = 0;
+	from = scale_page_seconds(scale, cal->reading.time >> 64) + tai_offset;
+	to = scale_page_seconds(scale, t.sec) + tai_offset;
+	/* The inserted second lasts as long as its number. */
+	if (leap_indicator == VMCLOCK_PAGE_LEAP_POS)
+		return from != to;
+	return vmclock_math_leap_is_near(leap_indicator, from, to);
 }
 
 bool publish_calibrated(struct publish *pub, struct calibrate *cal,
@@ -191,7 +229,8 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 	pub->is_held = false;
 	begin(pub);
 	counter = guest_counter_read(pub->guest);
-	in_time = calibrate_cross(cal, counter);
+	in_time = !leap_came_since(cal, scale, leap_indicator, counter) &&
+		  calibrate_cross(cal, counter);
 	if (in_time)
 		pub->fields.leap_indicator = leap_indicator;
 	commit_line(pub, &cal->line, scale, counter, in_time);
@@ -215,6 +254,7 @@ void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
 	pub->fields.vm_generation_counter = own.vm_generation_counter;
 	pub->fields.flags = (before->flags & ~KEPT_FLAGS) | (own.flags & KEPT_FLAGS);
 	pub->is_held = before->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING;
+	pub->base = scale->base;
 	publish_rebased(pub, line, scale);
 }
 
@@ -227,8 +267,7 @@ void publish_held(struct publish *pub, struct calibrate *cal, const struct scale
 	begin(pub);
 	counter = guest_counter_read(pub->guest);
 	/* A line that can't be published now must not become the one in use. */
-	if (calibrate_rebase(&cal->line, counter, &at) &&
-	    !leap_is_between(&pub->fields, scale_page_seconds(scale, at.max.time.sec)))
+	if (calibrate_rebase(&cal->line, counter, &at) && can_move(pub, &at, scale))
 		calibrate_hold(cal, counter);
 	commit_line(pub, &cal->line, scale, counter, false);
 }

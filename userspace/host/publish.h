@@ -28,6 +28,7 @@
  * @fields: what it says
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
+ * @base: that of the scale which the line on the page is in
  * @is_held: the reference is lost: status FREERUNNING instead of SYNCHRONIZED
  * @is_hushed: after publish_hush(): @fields are kept up, but not put on the page
  * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_*, said with every update
@@ -41,6 +42,7 @@ struct publish {
 	bool is_held;
 	bool is_hushed;
 	uint64_t notice;
+	int base;
 };
 
 /**
@@ -85,7 +87,8 @@ void publish_start(struct publish *pub, uint8_t time_type, bool keep_line);
  * @leap_indicator: VMCLOCK_PAGE_LEAP_*
  *
  * Return: true if it was published; false if it came too late after its
- * reading: then the line before it was re-based.
+ * reading, or a leap second came in between: then the line before it was
+ * re-based, if that could be done.
  */
 bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 			const struct scale *scale, uint8_t leap_indicator);

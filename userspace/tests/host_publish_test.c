@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Re-basing a published line without a new reading, around a leap second; and
- * the dirty log of a page that is a guest's memory.
+ * Publishing a line around a leap second, and what is said of it; the dirty log of
+ * a page that is a guest's memory.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -12,38 +12,64 @@
 
 #define MIDNIGHT	1483228800	/* 2017-01-01 00:00:00 UTC, after 23:59:60 */
 
+/* A page in memory, with a counter of 2^30 Hz that has been running for 3 s. */
+struct bench {
+	struct vmclock_page page;
+	struct guest_counter guest;
+	struct scale scale;
+	struct calibrate_line line;
+	struct vmclk_writer *writer;
+	struct shm memory;
+	struct publish pub;
+};
+
 /*
- * A page whose line has its reference point @before seconds before midnight,
- * 3 seconds ago by a counter of 2^30 Hz, re-based to now. Return: its time.
+ * Its line has the reference point @before seconds before midnight, 3 s ago. The
+ * offset to TAI is known, but on a page in UTC no part of the seconds.
  */
-static uint64_t rebased_sec(enum scale_origin origin, uint8_t leap_indicator, int before)
+static struct bench *bench_new(enum scale_origin origin, uint8_t leap_indicator, int before)
 {
-	static struct vmclock_page page;
+	struct bench *b = calloc(1, sizeof(*b));
 	int base = origin == SCALE_UTC ? 0 : 36;
-	struct guest_counter guest = { .ratio = 1ULL << 48, .frac_bits = 48 };
-	struct scale scale = { .origin = origin, .base = base };
-	struct calibrate_line line = {
+
+	b->guest = (struct guest_counter){ .ratio = 1ULL << 48, .frac_bits = 48 };
+	b->scale = (struct scale){ .origin = origin, .base = base, .kernel_tai = 36 };
+	b->line = (struct calibrate_line){
 		.max = {
-			.counter = guest_counter_read(&guest) - (3ULL << 30),
+			.counter = guest_counter_read(&b->guest) - (3ULL << 30),
 			.time.sec = MIDNIGHT + base - before,
 			.period = 1ULL << 63, .shift = 29,
 		},
 		.bounded = true,
 	};
-	struct vmclk_writer *writer = NULL;
-	struct shm memory = { 0 };
-	struct publish pub;
+	is_int(vmclk_writer_format(&b->page, sizeof(b->page)), 0);
+	is_int(vmclk_writer_attach(&b->page, sizeof(b->page), &b->writer), 0);
+	is_int(publish_attach(&b->pub, b->writer, &b->memory, &b->guest), 0);
+	b->pub.fields.leap_indicator = leap_indicator;
+	b->pub.fields.time_type = scale_time_type(&b->scale);
+	b->pub.fields.time_sec = b->line.max.time.sec;
+	b->pub.fields.tai_offset_sec = -36;
+	b->pub.fields.flags = VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID;
+	b->pub.base = base;
+	return b;
+}
 
-	is_int(vmclk_writer_format(&page, sizeof(page)), 0);
-	is_int(vmclk_writer_attach(&page, sizeof(page), &writer), 0);
-	is_int(publish_attach(&pub, writer, &memory, &guest), 0);
-	pub.fields.leap_indicator = leap_indicator;
-	pub.fields.time_sec = line.max.time.sec;
-	pub.fields.tai_offset_sec = -base;
-	pub.fields.flags = base ? VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID : 0;
-	publish_rebased(&pub, &line, &scale);
-	vmclk_writer_close(writer);
-	return le64toh(page.time_sec) - base;
+/* Return: UTC of the reference point. */
+static uint64_t bench_end(struct bench *b)
+{
+	uint64_t sec = le64toh(b->page.time_sec) - b->pub.base;
+
+	vmclk_writer_close(b->writer);
+	free(b);
+	return sec;
+}
+
+static uint64_t rebased_sec(enum scale_origin origin, uint8_t leap_indicator, int before)
+{
+	struct bench *b = bench_new(origin, leap_indicator, before);
+
+	publish_rebased(&b->pub, &b->line, &b->scale);
+	return bench_end(b);
 }
 
 TAP_TEST(the_reference_point_follows_the_counter)
@@ -58,6 +84,49 @@ TAP_TEST(it_does_not_pass_an_announced_leap_second)
 	is_u64(rebased_sec(SCALE_UTC, VMCLOCK_PAGE_LEAP_PRE_POS, 2), MIDNIGHT - 2);
 	is_u64(rebased_sec(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_POS, 2), MIDNIGHT - 2);
 	is_u64(rebased_sec(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_NEG, 3), MIDNIGHT - 3);
+}
+
+/* The reading behind the leap second did not become a line. */
+TAP_TEST(a_line_that_is_not_of_the_latest_offset_stays_where_it_is)
+{
+	struct bench *b = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_POS, 1000);
+
+	b->scale.base++;
+	publish_rebased(&b->pub, &b->line, &b->scale);
+	is_u64(bench_end(b), MIDNIGHT - 1000);
+}
+
+/* A plan made of a reading @since seconds ago; the line goes on as it is. */
+static bool publish_plan(struct bench *b, uint8_t leap_indicator, int since, uint64_t bias)
+{
+	struct calibrate cal = { .line = b->line, .has_line = true };
+	uint64_t ticks = (uint64_t)since << 30;
+	struct vmclock_time t = { 0 };
+
+	cal.rate.tick = 1ULL << 61;
+	cal.rate.shift = 27;
+	cal.reading.counter = guest_counter_read(&b->guest) - ticks;
+	vmclock_math_time(&b->line.max, cal.reading.counter, &t);
+	cal.reading.time = (vmclock_u128)t.sec << 64 | t.frac;
+	cal.reading.bounded = true;
+	cal.reading.bias = bias;
+	cal.plan.new_rate = cal.rate.tick;
+	cal.plan.horizon = 10 * (ticks + 1);
+	return publish_calibrated(&b->pub, &cal, &b->scale, leap_indicator);
+}
+
+TAP_TEST(a_leap_second_between_a_reading_and_its_update_keeps_the_line_back)
+{
+	struct bench *b = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_NONE, 2);
+
+	ok(!publish_plan(b, VMCLOCK_PAGE_LEAP_PRE_POS, 2, 0));
+	is_int(b->page.leap_indicator, VMCLOCK_PAGE_LEAP_NONE);
+	ok(publish_plan(b, VMCLOCK_PAGE_LEAP_NONE, 2, 0));
+	ok(bench_end(b) >= MIDNIGHT + 1);
+	b = bench_new(SCALE_UTC, VMCLOCK_PAGE_LEAP_NONE, 1000);
+	ok(publish_plan(b, VMCLOCK_PAGE_LEAP_PRE_POS, 2, 0));
+	ok(!publish_plan(b, VMCLOCK_PAGE_LEAP_POS, 2, 0));
+	ok(bench_end(b) >= MIDNIGHT - 998);
 }
 
 /* Where QEMU has its page, and the log it sends for that. */
