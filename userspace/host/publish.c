@@ -40,6 +40,8 @@ int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 	pub->guest = guest;
 	pub->is_held = false;
 	pub->is_hushed = false;
+	pub->is_monotonic = false;
+	pub->base = 0;
 	pub->notice = 0;
 	err = vmclk_writer_found(writer, &pub->fields);
 	pub->was_torn = pub->fields.seq_count & 1;
@@ -126,11 +128,12 @@ void publish_start(struct publish *pub, uint8_t time_type, bool keep_line)
 }
 
 static void fill_line(struct vmclk_snapshot *f, const struct calibrate_line *at,
-		      const struct scale *scale)
+		      const struct scale *scale, bool is_monotonic)
 {
 	bool tai_is_known = scale_tai_offset(scale, &f->tai_offset_sec);
 
-	f->flags = (f->flags & KEPT_FLAGS) | VMCLOCK_PAGE_FLAG_TIME_MONOTONIC |
+	f->flags = (f->flags & KEPT_FLAGS) |
+		   (is_monotonic ? VMCLOCK_PAGE_FLAG_TIME_MONOTONIC : 0) |
 		   (tai_is_known ? VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID : 0) |
 		   (at->bounded ? ERROR_FLAGS : 0);
 	f->counter_value = at->max.counter;
@@ -188,7 +191,7 @@ static void commit_line(struct publish *pub, const struct calibrate_line *line,
 	if (calibrate_rebase(line, counter, &at) &&
 	    (is_new || can_move(pub, &at, scale))) {
 		calibrate_normalise(&at);
-		fill_line(&pub->fields, &at, scale);
+		fill_line(&pub->fields, &at, scale, pub->is_monotonic);
 		pub->base = scale->base;
 	}
 	/* The line may stay near a leap second; the status must not. */
@@ -233,6 +236,7 @@ bool publish_calibrated(struct publish *pub, struct calibrate *cal,
 		  calibrate_cross(cal, counter);
 	if (in_time)
 		pub->fields.leap_indicator = leap_indicator;
+	pub->is_monotonic = !cal->reading.bias;
 	commit_line(pub, &cal->line, scale, counter, in_time);
 	return in_time;
 }
@@ -255,6 +259,7 @@ void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
 	pub->fields.flags = (before->flags & ~KEPT_FLAGS) | (own.flags & KEPT_FLAGS);
 	pub->is_held = before->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING;
 	pub->base = scale->base;
+	pub->is_monotonic = before->flags & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
 	publish_rebased(pub, line, scale);
 }
 

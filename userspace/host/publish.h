@@ -8,6 +8,9 @@
  * the update has used the old line at a counter no later than this reading
  * (see vmclk_writer_begin()), whoever reads after it uses the new line at a later one;
  * and at the reading itself both lines give the same time.
+ *
+ * None of that holds if the guest's counter may be another than we think: then
+ * readers can meet the lines where they are apart, and the page does not say so.
  */
 #ifndef HOST_PUBLISH_H
 #define HOST_PUBLISH_H
@@ -29,6 +32,7 @@
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
  * @base: that of the scale which the line on the page is in
+ * @is_monotonic: the counter is known exactly
  * @is_held: the reference is lost: status FREERUNNING instead of SYNCHRONIZED
  * @is_hushed: after publish_hush(): @fields are kept up, but not put on the page
  * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_*, said with every update
@@ -42,6 +46,7 @@ struct publish {
 	bool is_held;
 	bool is_hushed;
 	uint64_t notice;
+	bool is_monotonic;
 	int base;
 };
 

@@ -129,6 +129,19 @@ TAP_TEST(a_leap_second_between_a_reading_and_its_update_keeps_the_line_back)
 	ok(bench_end(b) >= MIDNIGHT - 998);
 }
 
+TAP_TEST(only_of_a_counter_that_is_known_is_time_said_to_be_monotonic)
+{
+	struct bench *b = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_NONE, 1000);
+
+	ok(publish_plan(b, VMCLOCK_PAGE_LEAP_NONE, 1, 0));
+	ok(le64toh(b->page.flags) & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
+	ok(publish_plan(b, VMCLOCK_PAGE_LEAP_NONE, 1, 26000));
+	ok(!(le64toh(b->page.flags) & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC));
+	publish_rebased(&b->pub, &b->line, &b->scale);
+	ok(!(le64toh(b->page.flags) & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC));
+	bench_end(b);
+}
+
 /* Where QEMU has its page, and the log it sends for that. */
 #define GUEST_ADDRESS	0xfeffb000
 #define LOG_SIZE	0x1fe00
