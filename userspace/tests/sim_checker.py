@@ -30,6 +30,8 @@ TRUSTED = (2, 3)
 OFFERED = (0, 2, 3)             # 0: a line without a bound
 MAXERRORS, MONOTONIC, TAI_VALID = 1 << 4 | 1 << 6, 1 << 7, 1
 LINES_KEPT = 64                 # the promise is for the brackets of so many lines
+# A rate rests on the readings of so long, or on so many if they are further apart.
+RATE_SPAN, RATE_READINGS = 66 * SECOND, 6
 SAMPLE, UPDATE, READING = (struct.Struct(f) for f in ("<Q", "<QQ112s", "<qQQ"))
 PAGE = struct.Struct("<IIHBBIQQ2xBBhBB9Q")
 
@@ -128,8 +130,9 @@ class Checker:
         self.markers = set()
         self.brackets = collections.deque()
         self.latest = None              # time must not be earlier than this
-        self.tainted = False            # the line rests on a reading that was false
-        self.honest = True
+        self.tainted = False            # the line rests on readings that were false
+        self.lied = None                # true time of the last reading that was
+        self.streak = 0                 # readings since then
         self.answered = None            # true time of the last reading
         self.silence = 0
         self.turn = 0
@@ -235,7 +238,8 @@ class Checker:
     def new_line(self, truth, page, last):
         self.n["lines"] += 1
         if page.status == 2:
-            self.tainted = not self.honest
+            self.tainted = self.lied is not None and (
+                self.streak < RATE_READINGS or truth - self.lied < RATE_SPAN)
         if last and page.marker == last.marker:
             jump = page.t1 - last.time(page.c1)
             if not 0 <= jump <= 2:
@@ -261,7 +265,9 @@ class Checker:
         if not bounded:
             self.silent(truth)
             return
-        self.honest = abs(error) <= maxerror
+        self.streak += 1
+        if abs(error) > maxerror:
+            self.lied, self.streak = truth, 0
         self.answered = truth
         self.silence = 0
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the daemon does between two waits, over a simulated counter and a reference
- * that gives readings: the same steps as feeder.c, with the parts that feeder.c
- * takes them from.
+ * that gives readings: the same steps as vm.c, with the parts that vm.c takes them
+ * from.
  */
 #ifndef TESTS_SIM_DAEMON_H
 #define TESTS_SIM_DAEMON_H
