@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vmclockctl watch: a stamp per second, or per update, and what changed.
+ * vmclockctl watch: a stamp per second, or per update, and what changed. On a
+ * terminal one screen, elsewhere a line for each.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -8,6 +9,7 @@
 #include <time.h>
 
 #include "common.h"
+#include "watch-view.h"
 
 #define NSEC_PER_SEC	1000000000L
 #define LOOK_NS		1000000L	/* --updates: look this often */
@@ -63,69 +65,129 @@ static void add_ns(struct timespec *t, uint64_t ns)
 	}
 }
 
-/* A stuck update is reported and waited out: it may end. */
-static int next_snapshot(const struct vmclk *clk, const struct options *opt,
-			 struct timespec *due, uint32_t *seq,
-			 struct vmclk_snapshot *snap)
+static int64_t realtime_ns(void)
 {
-	bool reported = false;
+	struct timespec t;
 
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static int look(const struct vmclk *clk, struct watch_look *look)
+{
+	int64_t before = realtime_ns(), after;
+	int err = vmclk_snapshot(clk, &look->snap);
+
+	after = realtime_ns();
+	look->realtime_error_ns = (after - before + 1) / 2;
+	look->realtime_ns = before + (after - before) / 2;
+	return err;
+}
+
+/**
+ * struct watcher - a page that is being watched
+ * @clk: the page
+ * @opt: how
+ * @view: the screen, or NULL for lines
+ * @due: when to look next
+ * @seq: sequence number of the last look; odd, as no look has it, before that
+ * @is_stuck: an update that does not end was reported
+ */
+struct watcher {
+	const struct vmclk *clk;
+	const struct options *opt;
+	struct watch_view *view;
+	struct timespec due;
+	uint32_t seq;
+	bool is_stuck;
+};
+
+/* A stuck update is reported and waited out: it may end. */
+static void report_stuck(struct watcher *w)
+{
+	if (w->is_stuck)
+		return;
+	w->is_stuck = true;
+	if (w->view)
+		watch_view_note(w->view, "%s", vmclk_strerror(-VMCLK_EBUSY));
+	else
+		page_error(w->clk, -VMCLK_EBUSY);
+}
+
+/* A terminal of another size is a reason to look, too. */
+static int next_look(struct watcher *w, struct watch_look *next)
+{
 	for (;;) {
+		bool is_resized = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &w->due,
+						  NULL) == EINTR;
 		int err;
 
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, due, NULL);
-		add_ns(due, opt->updates ? LOOK_NS : opt->interval_ns);
-		err = vmclk_snapshot(clk, snap);
+		if (!is_resized)
+			add_ns(&w->due, w->opt->updates ? LOOK_NS : w->opt->interval_ns);
+		err = look(w->clk, next);
 		if (err == -VMCLK_EBUSY) {
-			if (!reported)
-				page_error(clk, err);
-			reported = true;
+			report_stuck(w);
 		} else if (err) {
 			return err;
-		} else if (!opt->updates || snap->seq_count != *seq) {
-			*seq = snap->seq_count;
+		} else if (!w->opt->updates || is_resized || next->snap.seq_count != w->seq) {
+			w->seq = next->snap.seq_count;
+			w->is_stuck = false;
 			return 0;
 		}
 	}
 }
 
-static int watch(const struct vmclk *clk, const struct options *opt)
+static void show(struct watcher *w, const struct watch_look *now,
+		 const struct watch_look *before)
 {
-	uint32_t seq = 1;		/* no snapshot has an odd one */
-	struct vmclk_stamp stamp, before;
-	struct vmclk_snapshot snap;
-	struct timespec due;
+	unsigned int changed = before ? compare(&before->stamp, &now->stamp) : 0;
+
+	if (w->view)
+		watch_view_show(w->view, now, before, changed);
+	else if (w->opt->json)
+		stamp_json(&now->stamp, changed);
+	else
+		print_line(&now->stamp, changed);
+}
+
+static int watch(struct watcher *w)
+{
+	struct watch_look now, before;
 	int status = EXIT_OK;
 
-	clock_gettime(CLOCK_MONOTONIC, &due);
-	for (uint64_t n = 0; !opt->count || n < opt->count; n++) {
-		unsigned int changed;
-		int err = next_snapshot(clk, opt, &due, &seq, &snap);
+	clock_gettime(CLOCK_MONOTONIC, &w->due);
+	for (uint64_t n = 0; !w->opt->count || n < w->opt->count; n++) {
+		int err = next_look(w, &now);
 
 		if (err)
-			return page_error(clk, err);
-		if (vmclk_stamp_at(&snap, snap.counter, &stamp))
+			return page_error(w->clk, err);
+		if (vmclk_stamp_at(&now.snap, now.snap.counter, &now.stamp))
 			status = EXIT_UNUSABLE;
-		changed = n ? compare(&before, &stamp) : 0;
-		if (opt->json)
-			stamp_json(&stamp, changed);
-		else
-			print_line(&stamp, changed);
+		show(w, &now, n ? &before : NULL);
 		if (fflush(stdout))
 			return EXIT_SYSTEM;	/* main() says why */
-		before = stamp;
+		before = now;
 	}
 	return status;
 }
 
 int cmd_watch(const struct options *opt)
 {
+	struct watcher w = { .opt = opt, .seq = 1 };
+	static struct watch_view view;
 	struct vmclk *clk;
 	int status = page_open(opt->path, &clk);
 
 	if (status)
 		return status;
-	status = watch(clk, opt);
+	w.clk = clk;
+	if (!opt->json && watch_view_is_possible()) {
+		w.view = &view;
+		watch_view_start(&view, vmclk_path(clk));
+	}
+	status = watch(&w);
+	if (w.view)
+		putchar('\n');
 	vmclk_close(clk);
 	return status;
 }
