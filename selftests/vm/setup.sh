@@ -11,12 +11,15 @@
 # neither fetched nor unpacked again.
 set -eu
 
+me=setup
+here=$(dirname "$0")
 build=$1
 cache=${VMCLOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmclock}
 codename=bookworm
 qemu_min=1:10.0
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 headers=linux-headers-cloud-amd64
+# shellcheck source=selftests/vm/apt.sh
+. "$here/apt.sh"
 
 # package: reason
 packages="\
@@ -40,9 +43,8 @@ spin: searches the model of the sequence protocol
 sqlite3: a database client that takes its time from a page
 cpio: packs the guest's initramfs
 xz-utils: unpacks the kernel's source
-liburing-dev: the tests of io_uring are written with it
+liburing-dev: the tests of io_uring, and the programs that wait by it
 acpica-tools: compiles the ACPI table of the guest's test devices
-liburing-dev: io_uring, for the programs that wait by it
 libinih-dev: the host writer's configuration file
 libjansson-dev: JSON, for the host writer's control socket and vmclockctl host
 tzdata: its list of leap seconds tells TAI from UTC
@@ -59,24 +61,6 @@ if [ "${2-}" = soak ]; then
 clang: its libFuzzer looks for inputs that chance does not find
 libclang-rt-14-dev: libFuzzer"
 fi
-
-say() {
-	echo "setup: $*"
-}
-
-die() {
-	say "$*" >&2
-	exit 1
-}
-
-# Mirrors and networks have bad moments.
-retry() {
-	for pause in 5 15 0; do
-		"$@" && return
-		sleep $pause
-	done
-	return 1
-}
 
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
@@ -103,22 +87,6 @@ apt_update() {
 installed_version() {
 	dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null |
 		sed -n 's/^installed //p'
-}
-
-# Where apt has release $1 of Debian from, if it has.
-mirror() {
-	# shellcheck disable=SC2016	# apt's variables, not the shell's
-	apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI) $(ORIGIN)' \
-		'Created-By: Packages' |
-		sed -n "s/^$1 main \([^ ]*\) Debian.*/\1/p" | head -n 1
-}
-
-# A deb822 source for suite $1, on the mirror of this release.
-source_for() {
-	uri=$(mirror $codename)
-	[ -n "$uri" ] || die "apt has no $codename main: this needs Debian 12"
-	printf '%s\n' "Types: deb" "URIs: $uri" "Suites: $1" "Components: main" \
-		"Signed-By: $keyring"
 }
 
 install_packages() {
@@ -161,10 +129,7 @@ refresh_leap_seconds() {
 	expires=$(sed -n 's/^#@[[:space:]]*\([0-9]*\).*/\1/p' /usr/share/zoneinfo/leap-seconds.list)
 	# Its seconds count from 1900.
 	[ "${expires:-0}" -le $(($(date +%s) + 2208988800)) ] || return 0
-	say "updating liburing-dev: io_uring, for the programs that wait by it
-libinih-dev: the host writer's configuration file
-libjansson-dev: JSON, for the host writer's control socket and vmclockctl host
-tzdata: its list of leap seconds has expired"
+	say "updating tzdata: its list of leap seconds has expired"
 	apt_update
 	retry apt_root install --no-install-recommends tzdata || die "apt-get install failed"
 }
@@ -228,23 +193,11 @@ fetch_source() {
 	keep "$tmp/source" "$source"
 }
 
-# A newer Debian's kernel header, to compare ours with. Its suite is given to
-# this one apt only, so that the system's own suites stay as they are.
+# A newer Debian's kernel header, to compare ours with.
 fetch_abi_header() {
-	suite=trixie-backports
-	[ ! -d "$cache/abi-header" ] || return 0
-	say "fetching linux-libc-dev of $suite: <linux/vmclock-abi.h> (not installed)"
 	[ -n "$(mirror $codename)" ] || apt_update
-	apt=$tmp/apt
-	mkdir -p "$apt/parts" "$apt/lists/partial" "$apt/cache/archives/partial"
-	source_for $suite >"$apt/parts/$suite.sources"
-	set -- -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$apt/parts" \
-		-o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" \
-		-o APT::Sandbox::User=root
-	retry apt-get -q "$@" update >/dev/null || return
-	download linux-libc-dev "$@" || return
-	unpack "$tmp"/linux-libc-dev_*.deb "$tmp/abi" "*/linux/vmclock-abi.h" || return
-	keep "$tmp/abi" abi-header
+	"$here/suite.sh" -m "*/linux/vmclock-abi.h" abi-header trixie-backports linux-libc-dev \
+		>/dev/null
 }
 
 # Not installed: chrony would take over this system's clock.
