@@ -147,6 +147,25 @@ static inline const struct vmclock_uring *vmclock_uring_payload(const struct io_
 #endif
 }
 
+/*
+ * Before a command returns -EAGAIN: see that it finds its payload when it is
+ * called again. From 6.10 to 6.13 io_uring makes a copy, but goes on looking at
+ * the slot of the ring, where the next submission may be by then. So make the
+ * copy here, where io_uring would, and have it used. Older kernels use the copy
+ * if there is one, newer ones always do.
+ */
+static inline void vmclock_uring_keep_payload(struct io_uring_cmd *cmd)
+{
+#ifdef HAVE_URING_PUNT_REREADS
+	struct io_kiocb *req = cmd_to_io_kiocb(cmd);
+
+	if (!(req->flags & REQ_F_ASYNC_DATA) || cmd->sqe == req->async_data)
+		return;
+	memcpy(req->async_data, cmd->sqe, sizeof(*cmd->sqe));
+	cmd->sqe = req->async_data;
+#endif
+}
+
 static inline void vmclock_uring_done(struct io_uring_cmd *cmd, int ret,
 				      unsigned int issue_flags)
 {

@@ -298,6 +298,21 @@ static int wait_issue(struct io_uring_cmd *ioucmd, const struct vmclock_uring *s
 	return -EIOCBQUEUED;
 }
 
+static int snapshot_issue(struct io_uring_cmd *ioucmd, const struct vmclock_uring *sqe,
+			  unsigned int issue_flags)
+{
+	struct vmclock_file *vf = ioucmd->file->private_data;
+	int ret;
+
+	if (READ_ONCE(sqe->id))
+		return -EINVAL;
+	ret = vmclock_ioctl_snapshot(vf->vd, u64_to_user_ptr(READ_ONCE(sqe->arg)),
+				     issue_flags & VMCLOCK_URING_F_NONBLOCK);
+	if (ret == -EAGAIN)
+		vmclock_uring_keep_payload(ioucmd);
+	return ret;
+}
+
 /**
  * vmclock_uring_cmd() - the file operation
  * @ioucmd: the command
@@ -317,10 +332,7 @@ int vmclock_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 	sqe = vmclock_uring_payload(ioucmd);
 	switch (ioucmd->cmd_op) {
 	case VMCLOCK_URING_SNAPSHOT:
-		if (READ_ONCE(sqe->id))
-			return -EINVAL;
-		return vmclock_ioctl_snapshot(vf->vd, u64_to_user_ptr(READ_ONCE(sqe->arg)),
-					      issue_flags & VMCLOCK_URING_F_NONBLOCK);
+		return snapshot_issue(ioucmd, sqe, issue_flags);
 	case VMCLOCK_URING_WAIT:
 		return wait_issue(ioucmd, sqe, issue_flags);
 	case VMCLOCK_URING_CANCEL:

@@ -157,6 +157,27 @@ TEST_F(uring, snapshot_waits_for_an_update_elsewhere)
 	EXPECT_EQ(seq, le32toh(snap.page.seq_count));
 }
 
+/*
+ * Once submitted, a slot is free for the next submission. The ring's one worker
+ * comes to the second command when it has waited for the first.
+ */
+TEST_F(uring, snapshot_that_waits_does_not_need_its_slot)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+	uint32_t seq = le32toh(self->page.seq_count);
+	unsigned int workers[] = { 1, 1 };
+
+	NEED_COMMANDS();
+	ASSERT_EQ(0, io_uring_register_iowq_max_workers(&self->ring, workers));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, ring_command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT,
+					  &snap, 0, 0));
+	memset(self->ring.sq.sqes, 0xff, 2 * sizeof(*self->ring.sq.sqes));
+	EXPECT_EQ(-ETIMEDOUT, ring_result(&self->ring, NULL));
+	EXPECT_EQ(-ETIMEDOUT, ring_result(&self->ring, NULL));
+}
+
 TEST_F(uring, snapshot_of_a_device_that_is_gone_fails)
 {
 	struct vmclock_snapshot snap = { .size = sizeof(snap) };
