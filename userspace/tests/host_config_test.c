@@ -189,6 +189,28 @@ TAP_TEST(only_what_is_said_makes_a_difference)
 	ok(!is_same_vm("[daemon]\ndrift=1\n[vm a]\nfile=x\n", "[daemon]\ndrift=2\n[vm a]\nfile=x\n"));
 }
 
+/* With its comments, and with the sections that they are. */
+TAP_TEST(the_example_is_right)
+{
+	char text[4096], *p;
+	size_t len;
+	FILE *file = fopen("host/hostd.conf", "r");
+
+	need(file);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	text[len] = '\0';
+	fclose(file);
+	is_int(load(text), 0);
+	ok(config.daemon.clock.source == CLOCK_CHRONY && config.daemon.control);
+	config_free(&config);
+	for (p = text; (p = strchr(p, '#')); p++)
+		if (p[1] == '[' || (p[1] >= 'a' && p[1] <= 'z'))
+			*p = '\n';
+	is_int(load(text), 0);
+	is_u64(config.count, 3);
+	config_free(&config);
+}
+
 int main(void)
 {
 	return tap_main();

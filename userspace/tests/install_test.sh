@@ -83,6 +83,18 @@ aliases_lead_to_pages()
 	done
 }
 
+# The unit names programs that are there, and nothing is left to be filled in.
+unit_fits()
+{
+	unit=$root/usr/lib/systemd/system/vmclock-hostd.service
+	! grep -q "@[A-Z]*@" "$unit" || return
+	sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$unit" > "$dir/programs"
+	[ "$(wc -l < "$dir/programs")" = 2 ] || return
+	while read -r program; do
+		[ -x "$root$program" ] || { echo "$program"; return 1; }
+	done < "$dir/programs"
+}
+
 cat > "$dir/expected" <<'END'
 ./usr/bin/vmclockctl
 ./usr/include/linux/vmclock-dev.h
@@ -98,9 +110,12 @@ cat > "$dir/expected" <<'END'
 ./usr/lib/lab/libvmclk.so
 ./usr/lib/lab/libvmclk.so.0
 ./usr/lib/lab/pkgconfig/libvmclk.pc
+./usr/lib/systemd/system/vmclock-hostd.service
 ./usr/sbin/vmclock-hostd
+./usr/share/doc/vmclock/hostd.conf
 ./usr/share/man/man1/vmclockctl.1
 ./usr/share/man/man4/vmclock.4
+./usr/share/man/man5/vmclock-hostd.conf.5
 ./usr/share/man/man7/libvmclk-preload.7
 ./usr/share/man/man7/libvmclk.7
 ./usr/share/man/man8/vmclock-hostd.8
@@ -112,5 +127,6 @@ test_that "each function has a manual page that speaks of it" aliases_lead_to_pa
 test_that "a program builds against what was installed" builds
 test_that "and runs" runs
 test_that "the installed vmclockctl finds the installed library" tool_runs
+test_that "the unit starts and reloads what was installed" unit_fits
 test_that "a second install compiles nothing" builds_nothing_twice
 tap_done

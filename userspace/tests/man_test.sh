@@ -144,7 +144,7 @@ words_exist()
 # Nothing refers to a page of ours that is not there.
 references()
 {
-	sed -n 's/^\.Xr \(vmc[a-z_-]*\|libvmclk[a-z-]*\) \([1-8]\).*/\1 \2/p' man/*.[1-8] |
+	sed -n 's/^\.Xr \(vmc[a-z_.-]*\|libvmclk[a-z-]*\) \([1-8]\).*/\1 \2/p' man/*.[1-8] |
 		sort -u > "$dir/references"
 	while read -r name section; do
 		[ -e "man/$name.$section" ] && continue
@@ -161,6 +161,20 @@ concept_lists_pages()
 	done
 }
 
+# Every option is on the daemon's page, and every key of its file on the file's.
+options_are_described()
+{
+	sed -n 's/^\t{ "\([a-z-]*\)", [a-z]*_argument, NULL, OPT_.*/\1/p' host/options.c > "$dir/options"
+	[ "$(wc -l < "$dir/options")" -gt 20 ] || return
+	while read -r option; do
+		case $option in help|version) continue;; esac
+		grep -q "^\.It .*Fl -$option\>" man/vmclock-hostd.8 || { echo "$option"; return 1; }
+		case $option in config|vhost-fd|publish-us) continue;; esac
+		grep -qE "^\.It Cm (.* )?$option( |\$)" man/vmclock-hostd.conf.5 ||
+			{ echo "$option: no key"; return 1; }
+	done < "$dir/options"
+}
+
 test_that "there are functions" test -s "$dir/functions"
 test_that "each is named on one page, and nothing else is" all_have_a_page
 test_that "a page has the name of its first function" named_by_the_first
@@ -172,5 +186,6 @@ test_that "errors of the headers are on the pages" errors_are_listed
 test_that "the table of errors has all of them, with their values" table_of_errors
 test_that "constants that are spoken of exist" words_exist
 test_that "pages that are referred to exist" references
+test_that "options and keys of the daemon are described" options_are_described
 test_that "libvmclk(7) refers to all of section 3" concept_lists_pages
 tap_done
