@@ -6,7 +6,7 @@
 #include "fleet.h"
 
 /* VMs that get a reading in one go: some milliseconds' worth. */
-#define BATCH	256
+#define BATCH	1024
 
 static void member_free(struct member *m)
 {

@@ -278,6 +278,31 @@ static void write_as_somebody_else(uint64_t marker, uint64_t generation)
 	p->vm_generation_counter = htole64(generation);
 }
 
+/* As a restarted daemon finds the page of a QEMU whose counter was told by command. */
+TAP_TEST(a_line_that_was_found_goes_on_when_the_counter_is_known_again)
+{
+	struct fed *f = start(true);
+	struct guest_counter same = f->vm.guest;
+	uint64_t marker;
+
+	fed_run(f);
+	marker = page().disruption_marker;
+	for (int i = 0; i < 2; i++) {
+		fed_stop(f);
+		free(f);
+		f = fed_make_for(file.path, true);
+		f->vm.waits_for_counter = true;
+		f->vm.has_guest = false;
+		is_int(fed_tick(f), 0);
+		is_u64(page().clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+		is_int(vm_set_counter(&f->vm, i ? &other : &same, 0), 0);
+		fed_run(f);
+		ok(is_synchronized() && f->vm.cal.is_adopted == !i);
+		ok((page().disruption_marker == marker) == !i);
+	}
+	stop(f);
+}
+
 TAP_TEST(what_somebody_else_wrote_is_taken_over_by_a_disruption)
 {
 	struct fed *f = start(true);

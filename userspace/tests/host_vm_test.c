@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host_fake_vm.h"
+#include "vmclk-stamp.h"
 
 #define NO_TIME_FLAGS	(VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID | \
 			 VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
@@ -372,6 +373,33 @@ TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
 			VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID |
 			VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
 	is_u64(p.counter_id, COUNTER_ID);
+	stop(f);
+	file_end();
+}
+
+/* The page's time, if it is looked at in so many ns; the counter ticks once in one. */
+static int trusts_in(uint64_t ns)
+{
+	struct vmclk_snapshot f = fields();
+	struct vmclk_stamp stamp;
+	int err = vmclk_stamp_at(&f, f.counter_value + ns, &stamp);
+
+	return err ? err : vmclk_trusts(NULL, &stamp);
+}
+
+TAP_TEST(a_page_that_a_killed_writer_left_ages_into_distrust)
+{
+	struct fed *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	fed_run(f);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	is_int(trusts_in(0), 0);
+	is_int(trusts_in(50000000000), 0);
+	is_int(trusts_in(62000000000), -VMCLK_EAGED);
+	is_int(trusts_in(86400000000000), -VMCLK_EWIDE);
 	stop(f);
 	file_end();
 }
