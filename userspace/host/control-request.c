@@ -240,7 +240,7 @@ static bool has_only(json_t *object, const char *takes)
 		if (!strcmp(key, "command"))
 			continue;
 		snprintf(word, sizeof(word), " %s ", key);
-		if (!strstr(takes, word) ||
+		if (strchr(key, ' ') || !strstr(takes, word) ||
 		    !(strcmp(key, "all") ? json_is_string(value) : json_is_boolean(value)))
 			return false;
 	}

@@ -157,11 +157,16 @@ void fleet_work(struct fleet *f, const struct poll_set *set)
 	log_about(NULL);
 }
 
+/* Clock devices go on by the kernel's clock; without one there is nothing to do. */
 static void fail_all(struct fleet *f)
 {
+	f->is_dead = true;
 	for (size_t i = 0; i < f->count; i++) {
+		struct machine *m = &f->members[i]->machine;
+
 		log_about(&f->members[i]->log);
-		machine_fail(&f->members[i]->machine);
+		machine_fail(m);
+		f->is_dead &= m->state != MACHINE_RUNNING;
 	}
 	log_about(NULL);
 }

@@ -33,6 +33,7 @@ struct member {
  * @at: the first that has not had this reading yet
  * @is_full: the reading is for all; else for those only that have no line yet
  * @is_warming: there is one of those
+ * @is_dead: the clock has failed, and nobody goes on without it
  * @next_ns: when the next reading is due
  * @next_full_ns: when the next one for all is due
  */
@@ -44,6 +45,7 @@ struct fleet {
 	size_t at;
 	bool is_full;
 	bool is_warming;
+	bool is_dead;
 	int64_t next_ns;
 	int64_t next_full_ns;
 };

@@ -136,16 +136,17 @@ static int prepare(struct hostd *h)
 	return err;
 }
 
-static bool is_lone_over(const struct hostd *h)
+static bool has_ended(const struct fleet *f)
 {
-	return h->fleet.is_lone && h->fleet.members[0]->machine.state != MACHINE_RUNNING;
+	return f->is_dead ||
+	       (f->is_lone && f->members[0]->machine.state != MACHINE_RUNNING);
 }
 
 static int run(struct hostd *h)
 {
 	int64_t wait_ns = 0;
 
-	while (!is_lone_over(h)) {
+	while (!has_ended(&h->fleet)) {
 		if (prepare(h)) {
 			log_error("waiting", -ENOMEM);
 			return EXIT_SYSTEM;
@@ -162,7 +163,9 @@ static int run(struct hostd *h)
 		h->must_reload = false;
 		wait_ns = fleet_feed(&h->fleet, now_ns());
 	}
-	return h->fleet.members[0]->machine.state == MACHINE_FAILED ? EXIT_CLOCK : EXIT_STOPPED;
+	if (h->fleet.is_dead || h->fleet.members[0]->machine.state == MACHINE_FAILED)
+		return EXIT_CLOCK;
+	return EXIT_STOPPED;
 }
 
 /* Each VM has a descriptor or more, and the default is made for select(2). */

@@ -171,6 +171,22 @@ def vms_that_die_stall_or_are_restored_disturb_no_other(tmp):
             check(Page(restored.page()).marker != 1, "the marker stayed")
 
 
+def a_front_end_that_stalls_or_talks_nonsense_disturbs_no_other(tmp):
+    vms = files(tmp, 3)
+    for i in range(3):
+        vms[f"vm{i}"]["vhost-socket"] = tmp / f"s{i}"
+    with Fleet(tmp, vms):
+        with Undisturbed(tmp / "p0", tmp / "p1", tmp / "p2"):
+            fronts = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+            for i, front in enumerate(fronts):
+                front.connect(str(tmp / f"s{i}"))
+            fronts[0].sendall(b"\x01\0\0")         # and no more
+            fronts[1].sendall(b"\xff" * 4096)
+            fronts[1].close()
+        fronts[0].close()
+        check((tmp / "s2").exists(), "no socket for the third")
+
+
 def two_vms_of_one_page_are_one_vm(tmp):
     vms = {"a": {"file": tmp / "p"}, "b": {"file": tmp / "p"}}
     with Fleet(tmp, vms) as fleet:
@@ -462,6 +478,7 @@ TESTS = [
     a_table_for_people_has_a_line_for_each,
     a_vm_that_cuts_its_page_disturbs_no_other,
     vms_that_die_stall_or_are_restored_disturb_no_other,
+    a_front_end_that_stalls_or_talks_nonsense_disturbs_no_other,
     two_vms_of_one_page_are_one_vm,
     a_reload_by_command_touches_nothing_that_stays,
     a_reload_by_sighup_touches_nothing_that_stays,
