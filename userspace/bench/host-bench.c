@@ -18,6 +18,7 @@
 
 #include "../lib/counter.h"
 #include "fleet.h"
+#include "wrapped.h"
 
 /* More than calibration remembers: then each update costs what it costs for ever. */
 #define WARM_PASSES	160
@@ -30,11 +31,6 @@ static struct {
 	size_t count, room;
 	bool is_on;
 } windows;
-
-void __real_vmclk_writer_begin(struct vmclk_writer *writer);
-void __real_vmclk_writer_commit(struct vmclk_writer *writer, const struct vmclk_snapshot *f);
-void __wrap_vmclk_writer_begin(struct vmclk_writer *writer);
-void __wrap_vmclk_writer_commit(struct vmclk_writer *writer, const struct vmclk_snapshot *f);
 
 void __wrap_vmclk_writer_begin(struct vmclk_writer *writer)
 {

@@ -188,7 +188,7 @@ static void begin(struct fleet *f, int64_t now_ns)
 
 static void hand_on(struct fleet *f)
 {
-	for (int i = 0; i < BATCH && f->at < f->count; i++, f->at++) {
+	for (int left = BATCH; left && f->at < f->count; left--, f->at++) {
 		struct member *m = f->members[f->at];
 
 		log_about(&m->log);
