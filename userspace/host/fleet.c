@@ -213,7 +213,7 @@ int64_t fleet_feed(struct fleet *f, int64_t now_ns)
 	if (f->at < f->count)
 		return 0;
 	f->next_ns = f->next_full_ns;
-	if (f->is_warming && now_ns + (int64_t)VM_WARM_NS < f->next_ns)
+	if (f->is_warming && f->next_ns > now_ns + (int64_t)VM_WARM_NS)
 		f->next_ns = now_ns + (int64_t)VM_WARM_NS;
 	return f->next_ns > now_ns ? f->next_ns - now_ns : 0;
 }
