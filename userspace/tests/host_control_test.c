@@ -61,11 +61,23 @@ static void stop(void)
 	clock_stop(&feeding);
 }
 
+/* Single quotes stand for double ones. */
+static char *json(const char *text)
+{
+	static char quoted[CONTROL_REQUEST_MAX];
+
+	snprintf(quoted, sizeof(quoted), "%s", text);
+	for (char *p = quoted; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	return quoted;
+}
+
 /* Asks; 1 if that was done, 0 if it was refused. */
 static int ask(const char *text)
 {
 	struct control_listing listing = { 0 };
-	json_t *answer = control_request(&host, text, strlen(text), &listing);
+	json_t *answer = control_request(&host, json(text), strlen(text), &listing);
 	json_t *done = json_object_get(answer, "ok");
 	int is_done = json_is_true(done);
 
@@ -85,22 +97,20 @@ static struct vm *vm_of(const char *name)
 TAP_TEST(commands_reach_the_vm_that_is_named_and_no_other)
 {
 	start("abc");
-	ok(ask("{\"command\":\"disrupt\",\"vm\":\"b\"}"));
+	ok(ask("{'command':'disrupt','vm':'b'}"));
 	is_u64(vm_of("b")->disruptions, 1);
 	ok(vm_of("b")->waits_for_counter && !vm_of("a")->waits_for_counter);
 	is_u64(vm_of("a")->disruptions + vm_of("c")->disruptions, 0);
-	ok(ask("{\"command\":\"set-counter\",\"vm\":\"b\",\"tsc-offset\":\"-3\"}"));
+	ok(ask("{'command':'set-counter','vm':'b','tsc-offset':'-3'}"));
 	is_u64(vm_of("b")->guest.offset, -3);
 	is_u64(vm_of("b")->guest.ratio, 1ULL << 48);
-	ok(ask("{\"command\":\"set-counter\",\"vm\":\"b\",\"tsc-offset\":\"1\","
-	       "\"tsc-ratio\":\"0x100000000\",\"tsc-frac-bits\":\"32\","
-	       "\"tsc-offset-error\":\"9\"}"));
+	ok(ask("{'command':'set-counter','vm':'b','tsc-offset':'1','tsc-ratio':'0x100000000','tsc-frac-bits':'32','tsc-offset-error':'9'}"));
 	is_u64(vm_of("b")->guest.ratio, 1ULL << 32);
 	is_u64(vm_of("b")->guest.frac_bits, 32);
 	is_u64(vm_of("b")->offset_error, 9);
-	ok(ask("{\"command\":\"drain\",\"vm\":\"c\",\"when\":\"soon\"}"));
+	ok(ask("{'command':'drain','vm':'c','when':'soon'}"));
 	ok(vm_of("c")->pub.notice && !vm_of("a")->pub.notice);
-	ok(ask("{\"command\":\"stop\",\"all\":true}"));
+	ok(ask("{'command':'stop','all':true}"));
 	ok(!vm_of("a")->has_page && !vm_of("b")->has_page && !vm_of("c")->has_page);
 	stop();
 }
@@ -108,18 +118,17 @@ TAP_TEST(commands_reach_the_vm_that_is_named_and_no_other)
 TAP_TEST(what_is_not_whole_is_refused_and_changes_nothing)
 {
 	start("ab");
-	ok(!ask("{\"command\":\"disrupt\"}"));
-	ok(!ask("{\"command\":\"disrupt\",\"all\":false}"));
-	ok(!ask("{\"command\":\"disrupt\",\"vm\":\"\"}"));
-	ok(!ask("{\"command\":\"disrupt\",\"vm\":\"a\",\"all\":true}"));
-	ok(!ask("{\"command\":\"disrupt\",\"vm\":\"a\",\"vm\":\"b\"}"));
-	ok(!ask("{\"command\":\"disrupt\",\"vm all\":\"a\",\"vm\":\"a\"}"));
-	ok(!ask("{\"command\":\"disrupt\",\"vm\":\"a\"} and more"));
-	ok(!ask("{\"command\":\"set-counter\",\"vm\":\"a\",\"tsc-ratio\":\"1\"}"));
-	ok(!ask("{\"command\":\"set-counter\",\"vm\":\"a\",\"tsc-offset\":\"1\","
-		"\"tsc-ratio\":\"0\"}"));
-	ok(!ask("{\"command\":\"set-counter\",\"vm\":\"a\",\"tsc-offset\":7}"));
-	ok(!ask("{\"command\":\"set-counter\",\"all\":true,\"tsc-offset\":\"7\"}"));
+	ok(!ask("{'command':'disrupt'}"));
+	ok(!ask("{'command':'disrupt','all':false}"));
+	ok(!ask("{'command':'disrupt','vm':''}"));
+	ok(!ask("{'command':'disrupt','vm':'a','all':true}"));
+	ok(!ask("{'command':'disrupt','vm':'a','vm':'b'}"));
+	ok(!ask("{'command':'disrupt','vm all':'a','vm':'a'}"));
+	ok(!ask("{'command':'disrupt','vm':'a'} and more"));
+	ok(!ask("{'command':'set-counter','vm':'a','tsc-ratio':'1'}"));
+	ok(!ask("{'command':'set-counter','vm':'a','tsc-offset':'1','tsc-ratio':'0'}"));
+	ok(!ask("{'command':'set-counter','vm':'a','tsc-offset':7}"));
+	ok(!ask("{'command':'set-counter','all':true,'tsc-offset':'7'}"));
 	is_u64(vm_of("a")->disruptions + vm_of("b")->disruptions, 0);
 	is_u64(vm_of("a")->guest.offset, 0);
 	stop();
@@ -130,9 +139,9 @@ TAP_TEST(a_reload_that_fails_says_why_whatever_bytes_that_are)
 	start("a");
 	reloads = 0;
 	reload_result = -EPROTO;
-	ok(!ask("{\"command\":\"reload\"}"));
+	ok(!ask("{'command':'reload'}"));
 	reload_result = 0;
-	ok(ask("{\"command\":\"reload\"}"));
+	ok(ask("{'command':'reload'}"));
 	is_int(reloads, 2);
 	stop();
 }
@@ -152,7 +161,7 @@ static const char *next_name(json_t *line)
 
 TAP_TEST(a_listing_goes_on_when_vms_come_and_go)
 {
-	static const char all[] = "{\"command\":\"status\"}";
+	const char *all = json("{'command':'status'}");
 	struct control_listing listing = { 0 };
 
 	start("abcdf");
@@ -181,11 +190,10 @@ static uint64_t random_number(void)
 TAP_TEST(bytes_of_any_kind_are_answered)
 {
 	static const char *const good[] = {
-		"{\"command\":\"status\",\"vm\":\"a\"}",
-		"{\"command\":\"drain\",\"all\":true,\"when\":\"imminent\"}",
-		"{\"command\":\"disrupt\",\"vm\":\"b\"}",
-		"{\"command\":\"set-counter\",\"vm\":\"a\",\"tsc-offset\":\"-1\","
-		"\"tsc-ratio\":\"7\",\"tsc-frac-bits\":\"3\"}",
+		"{'command':'status','vm':'a'}",
+		"{'command':'drain','all':true,'when':'imminent'}",
+		"{'command':'disrupt','vm':'b'}",
+		"{'command':'set-counter','vm':'a','tsc-offset':'-1','tsc-ratio':'7','tsc-frac-bits':'3'}",
 	};
 
 	start("ab");
@@ -195,7 +203,7 @@ TAP_TEST(bytes_of_any_kind_are_answered)
 		size_t len;
 		json_t *answer;
 
-		strcpy(text, good[random_number() % 4]);
+		strcpy(text, json(good[random_number() % 4]));
 		len = strlen(text) - random_number() % 3 / 2;
 		for (int j = random_number() % 3; j; j--)
 			text[random_number() % len] = random_number() >> 16;
