@@ -20,11 +20,12 @@
  * struct options - the command line behind the verb
  * @json: --json
  * @updates: --updates (watch, record)
- * @interval_ns: --interval (watch, record)
- * @duration_ns: --for (lint, record); 0 if not given
- * @count: --count (watch, record); 0 means no end
+ * @interval_ns: --interval (watch, record, feed-chrony)
+ * @duration_ns: --for (lint, record, feed-chrony); 0 if not given
+ * @count: --count (watch, record, feed-chrony); 0 means no end
  * @path: the page or the trace, or NULL for the default; --page (exec)
  * @output: --output (plot), or NULL
+ * @socket: --socket (feed-chrony), or NULL
  * @command: the program and its arguments (exec); the command line (host)
  */
 struct options {
@@ -35,6 +36,7 @@ struct options {
 	uint64_t count;
 	const char *path;
 	const char *output;
+	const char *socket;
 	char **command;
 };
 
@@ -47,6 +49,7 @@ int cmd_lint(const struct options *opt);
 int cmd_record(const struct options *opt);
 int cmd_plot(const struct options *opt);
 int cmd_host(const struct options *opt);
+int cmd_feed_chrony(const struct options *opt);
 
 /* Print "vmclockctl: object: reason" to stderr. */
 void complain(const char *object, const char *fmt, ...)

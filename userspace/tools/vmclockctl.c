@@ -28,6 +28,8 @@ static const char help[] =
 "                        [--tsc-ratio=RATIO [--tsc-frac-bits=BITS]]\n"
 "                        [--tsc-offset-error=TICKS]\n"
 "       vmclockctl host  [--socket=PATH] reload\n"
+"       vmclockctl feed-chrony --socket=SOCKET [--interval=SEC] [--count=N]\n"
+"                              [--for=SEC] [PATH]\n"
 "\n"
 "Look at a VMClock page: a clock that a hypervisor shares with its guest.\n"
 "PATH is a device or a file with a page in it; without it /dev/vmclock, or the\n"
@@ -48,15 +50,18 @@ static const char help[] =
 "         is another one; 'set-counter': and this is it; 'drain': tell the guest\n"
 "         that a disruption will come within a day or within an hour; 'stop': feed\n"
 "         it no more; 'reload': read the configuration again\n"
+"  feed-chrony  be a reference clock of chronyd (refclock SOCK), while the page can\n"
+"         be trusted\n"
 "\n"
 "  --json          one JSON object a line. 64-bit values are strings of decimal\n"
 "                  digits, because many readers of JSON lose digits above 2^53\n"
 "  --interval=SEC  seconds between two lines, 0.001 to 86400 (default 1)\n"
-"  --count=N       stop after N lines\n"
+"  --count=N       stop after N lines, or samples\n"
 "  --updates       a line per update of the page instead of one per interval.\n"
 "                  Looks every millisecond: updates in between are seen as one\n"
 "  --for=SEC       how long to look, 0.001 to 86400 (lint: 2; record: no end)\n"
 "  --output=FILE   where the picture goes; its name says which kind it is\n"
+"  --socket=SOCKET where chronyd listens\n"
 "  --help, --version\n"
 "\n"
 "Exit status: 0 all is well; 1 the clock can't be used, or lint has an error or\n"
@@ -79,6 +84,7 @@ static const struct verb {
 	{ "record", cmd_record, "icuf" },
 	{ "plot", cmd_plot, "o" },
 	{ "host", cmd_host, "" },
+	{ "feed-chrony", cmd_feed_chrony, "icfs" },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -147,9 +153,12 @@ static int parse_option(int c, struct options *opt)
 	case 'o':
 		opt->output = optarg;
 		break;
+	case 's':
+		opt->socket = optarg;
+		break;
 	case 'c':
 		if (!parse_count(optarg, &opt->count))
-			return usage(optarg, "not a number of lines above 0");
+			return usage(optarg, "not a number above 0");
 		break;
 	default:
 		if (!parse_interval(optarg, c == 'f' ? &opt->duration_ns : &opt->interval_ns))
@@ -167,6 +176,7 @@ static int parse(int argc, char **argv, const char *takes, struct options *opt)
 		{ "updates", no_argument, NULL, 'u' },
 		{ "for", required_argument, NULL, 'f' },
 		{ "output", required_argument, NULL, 'o' },
+		{ "socket", required_argument, NULL, 's' },
 		{ 0 }
 	};
 	int c, which = 0;
