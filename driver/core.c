@@ -197,6 +197,7 @@ struct vmclock_device *vmclock_bind(struct device *dev, u8 bus, const struct res
 	if (err)
 		goto err_remove_ptp;
 
+	vmclock_restore_add(vd);
 	dev_info(dev, "/dev/%s, region of %u bytes, counter %u\n", vd->node_name,
 		 vd->region_size, vmclock_page_counter_id(vd));
 	return vd;
@@ -221,6 +222,7 @@ void vmclock_unbind(struct device *dev)
 {
 	struct vmclock_device *vd = dev_get_drvdata(dev);
 
+	vmclock_restore_remove(vd);
 	vmclock_source_detach(vd, dev);
 	vmclock_notify_stop(vd);
 	misc_deregister(&vd->misc);

@@ -53,6 +53,19 @@ bool vmclock_line_has_counter(const struct vmclock_page *page,
 	return clocks->counter_usable && vmclock_counter_is_ours(page->counter_id);
 }
 
+/**
+ * vmclock_line_is_vouched_for() - does the status say that the line is good?
+ * @page: the copy
+ *
+ * Whether there is a bound, and whether it fits, is another question.
+ */
+bool vmclock_line_is_vouched_for(const struct vmclock_page *page)
+{
+	return vmclock_counter_is_ours(page->counter_id) &&
+	       (page->clock_status == VMCLOCK_PAGE_STATUS_SYNCHRONIZED ||
+		page->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING);
+}
+
 /* The same conditions as the library's judge(), in userspace/lib/time.c. */
 static bool is_trusted(const struct vmclock_page *page, u32 size, u64 counter)
 {

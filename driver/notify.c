@@ -8,7 +8,7 @@
  * counts with the ones they have seen: event.c.
  *
  * The watch is for pages without notification. It looks every watch_ms as long
- * as somebody waits, and only then.
+ * as somebody waits, or on_restore is on, and only then.
  *
  * Nothing is told twice a second or more often that costs more than a wake-up:
  * uevents and log lines are sent by a work of their own, which lets what comes
@@ -29,7 +29,7 @@
 
 static unsigned int watch_ms = 10;
 module_param(watch_ms, uint, 0644);
-MODULE_PARM_DESC(watch_ms, "look at a page without notification this often, in ms, while somebody waits (default 10, 0: never)");
+MODULE_PARM_DESC(watch_ms, "look at a page without notification this often, in ms, while somebody waits or on_restore is on (default 10, 0: never)");
 
 #define MAINTENANCE_FLAGS (VMCLOCK_PAGE_FLAG_DISRUPTION_SOON | \
 			   VMCLOCK_PAGE_FLAG_DISRUPTION_IMMINENT)
@@ -64,13 +64,6 @@ u32 vmclock_notify_watch_us(void)
 	return min_t(u32, READ_ONCE(watch_ms), WATCH_MS_MAX) * USEC_PER_MSEC;
 }
 
-static bool status_is_trusted(const struct vmclock_page *page)
-{
-	return vmclock_counter_is_ours(page->counter_id) &&
-	       (page->clock_status == VMCLOCK_PAGE_STATUS_SYNCHRONIZED ||
-		page->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING);
-}
-
 static u64 flags_changed(const struct vmclock_page *a, const struct vmclock_page *b)
 {
 	return le64_to_cpu(a->flags ^ b->flags);
@@ -96,21 +89,6 @@ static u32 compare(const struct vmclock_page *old, const struct vmclock_page *ne
 	if (flags & MAINTENANCE_FLAGS)
 		events |= VMCLOCK_EVENT_MAINTENANCE;
 	return events;
-}
-
-/*
- * The update that brings a disruption may have left the old line in place, as
- * QEMU does. So only a later one can say that the line is good again.
- */
-static u32 recalibration(struct vmclock_notify *n, u32 events, const struct vmclock_page *new)
-{
-	if (events & VMCLOCK_EVENTS_URGENT) {
-		n->disrupted = true;
-	} else if (n->disrupted && status_is_trusted(new)) {
-		n->disrupted = false;
-		return VMCLOCK_EVENT_RECALIBRATED;
-	}
-	return 0;
 }
 
 /*
@@ -163,7 +141,7 @@ static u32 note(struct vmclock_device *vd, struct vmclock_page *copy)
 	keep_what_is_there(vd, copy);
 	if (n->primed) {
 		events = compare(&n->last, copy) | VMCLOCK_EVENT_UPDATE;
-		events |= recalibration(n, events, copy);
+		events |= vmclock_restore_note(vd, events, vmclock_line_is_vouched_for(copy));
 		count_events(&n->tally, events, (s32)(seq - n->tally.seq) / 2);
 		trace_vmclock_update(vd->index, seq, n->tally.seq, events);
 		if (events & VMCLOCK_EVENTS_URGENT)
@@ -178,18 +156,44 @@ static u32 note(struct vmclock_device *vd, struct vmclock_page *copy)
 	return events;
 }
 
-/* With the lock held; nothing is queued once the device is being unbound. */
-static void announce(struct vmclock_notify *n, u32 events)
+/**
+ * vmclock_notify_announce() - have the log and a uevent tell something, soon
+ * @vd: the device, its notify.lock held
+ * @what: VMCLOCK_EVENTS_URGENT, VMCLOCK_ANNOUNCE_RESTORE
+ *
+ * Nothing is queued once the device is being unbound.
+ */
+void vmclock_notify_announce(struct vmclock_device *vd, u32 what)
 {
+	struct vmclock_notify *n = &vd->notify;
 	unsigned long now = jiffies;
 
-	n->unannounced |= events;
+	lockdep_assert_held(&n->lock);
+
+	n->unannounced |= what;
 	if (!n->closed)
 		queue_delayed_work(notify_wq, &n->announce, time_before(now, n->announce_after) ?
 				   n->announce_after - now : 0);
 }
 
-static void tell(struct vmclock_device *vd, u32 events)
+/**
+ * vmclock_notify_queue() - let a work of a device run
+ * @work: the work, which vmclock_notify_stop() cancels
+ * @delay: not before that, in jiffies
+ *
+ * The caller has seen that the device is not closed, and holds notify.lock.
+ */
+void vmclock_notify_queue(struct delayed_work *work, unsigned long delay)
+{
+	queue_delayed_work(notify_wq, work, delay);
+}
+
+/**
+ * vmclock_notify_tell() - wake and signal who waits
+ * @vd: the device, entered, or from a work of its own
+ * @events: what is new
+ */
+void vmclock_notify_tell(struct vmclock_device *vd, u32 events)
 {
 	struct vmclock_notify *n = &vd->notify;
 	bool urgent = events & VMCLOCK_EVENTS_URGENT;
@@ -207,7 +211,7 @@ static void tell(struct vmclock_device *vd, u32 events)
 			kill_fasync(&vf->fasync, SIGIO, urgent ? POLL_PRI : POLL_IN);
 	}
 	if (urgent)
-		announce(n, events & VMCLOCK_EVENTS_URGENT);
+		vmclock_notify_announce(vd, events & VMCLOCK_EVENTS_URGENT);
 	spin_unlock(&n->lock);
 	vmclock_command_wake(vd, events);
 }
@@ -237,7 +241,7 @@ bool vmclock_notify_look(struct vmclock_device *vd)
 	spin_unlock(&n->lock);
 
 	if (events)
-		tell(vd, events);
+		vmclock_notify_tell(vd, events);
 	return fresh;
 }
 
@@ -280,7 +284,7 @@ static bool somebody_waits(struct vmclock_notify *n)
 	 * Pairs with the atomic of queue_delayed_work() in vmclock_notify_watch().
 	 */
 	return wq_has_sleeper(&n->wait) || !list_empty_careful(&n->listeners) ||
-	       !list_empty_careful(&n->commands);
+	       !list_empty_careful(&n->commands) || vmclock_restore_is_on();
 }
 
 /* No section is needed: the work ends before the device goes. */
@@ -352,6 +356,8 @@ static void announce_work(struct work_struct *work)
 		announce_one(vd, "the counter was disrupted", "VMCLOCK_EVENT=disrupted");
 	if (events & VMCLOCK_EVENT_GENERATION)
 		announce_one(vd, "the machine was restored or cloned", "VMCLOCK_EVENT=generation");
+	if (events & VMCLOCK_ANNOUNCE_RESTORE)
+		vmclock_restore_announce(vd);
 }
 
 /**
@@ -370,6 +376,7 @@ void vmclock_notify_create(struct vmclock_device *vd)
 	INIT_DELAYED_WORK(&n->look, look_work);
 	INIT_DELAYED_WORK(&n->announce, announce_work);
 	INIT_DELAYED_WORK(&n->expire, expire_work);
+	vmclock_restore_create(vd);
 	n->announce_after = jiffies;
 }
 
@@ -398,6 +405,8 @@ void vmclock_notify_stop(struct vmclock_device *vd)
 	n->closed = true;
 	spin_unlock(&n->lock);
 	cancel_delayed_work_sync(&n->look);
+	/* Before the announcements, which it makes. */
+	cancel_delayed_work_sync(&vd->restore.work);
 	cancel_delayed_work_sync(&n->announce);
 	cancel_delayed_work_sync(&n->expire);
 }

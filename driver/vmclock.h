@@ -56,6 +56,9 @@ struct vm_area_struct;
 /* What makes all that a program knows about time void. */
 #define VMCLOCK_EVENTS_URGENT	(VMCLOCK_EVENT_DISRUPTED | VMCLOCK_EVENT_GENERATION)
 
+/* Not an event: what was done about the system's clock is to be told. */
+#define VMCLOCK_ANNOUNCE_RESTORE (1U << 31)
+
 /**
  * struct vmclock_tally - what has happened to a page
  * @seq: its sequence number, even
@@ -80,12 +83,11 @@ struct vmclock_tally {
  * @last: the page at the last look; what it does not have is zero
  * @stale: the last look found no gap between updates
  * @primed: there was a look
- * @disrupted: the line has not been good since a disruption
  * @promised: the page says that it has notifications; written with @lock held
  * @wired: we listen to them; written once, when files can be open already
  * @irq: the interrupt, if it is one
  * @closed: no work is to be queued any more
- * @unannounced: events that a uevent is due for
+ * @unannounced: events that a uevent is due for, and VMCLOCK_ANNOUNCE_RESTORE
  * @announce_after: no uevent before this, in jiffies
  * @listeners: files that want a signal or an eventfd's
  * @commands: io_uring's, that are pending
@@ -101,7 +103,6 @@ struct vmclock_notify {
 	struct vmclock_page last;
 	bool stale;
 	bool primed;
-	bool disrupted;
 	bool promised;
 	bool wired;
 	int irq;
@@ -114,6 +115,70 @@ struct vmclock_notify {
 	struct delayed_work look;
 	struct delayed_work announce;
 	struct delayed_work expire;
+};
+
+/* Where a device is between a disruption and the event that it is over. */
+enum vmclock_restore_state {
+	VMCLOCK_RESTORE_CALM,
+	VMCLOCK_RESTORE_DISRUPTED,	/* the line may be an old one */
+	VMCLOCK_RESTORE_HELD,		/* it is good; the event waits for the clock */
+};
+
+/* What is done about the system's clock. */
+enum vmclock_verdict {
+	VMCLOCK_VERDICT_NONE,		/* not known yet */
+	VMCLOCK_VERDICT_STEPPED,
+	VMCLOCK_VERDICT_SMALL,		/* it is not wrong enough */
+	VMCLOCK_VERDICT_LARGE,		/* it is too wrong */
+	VMCLOCK_VERDICT_NO_UTC,		/* the page has none */
+	VMCLOCK_VERDICT_REFUSED,	/* the timekeeper does not take the time */
+	VMCLOCK_VERDICT_OFF,		/* nothing is wanted */
+	VMCLOCK_VERDICT_RETRY,		/* there is no good line at the moment */
+	VMCLOCK_VERDICT_VOID,		/* there is another disruption */
+};
+
+/**
+ * struct vmclock_restore_report - what the log and the uevent tell
+ * @verdict: what was done
+ * @by_ns: by how much the clock was set
+ * @offset_ns: what has to be added to it now
+ * @bound_ns: how wrong that can be
+ * @after_disruption: how long after that was seen
+ * @after_trust: how long after an update that was good again was seen
+ */
+struct vmclock_restore_report {
+	enum vmclock_verdict verdict;
+	s64 by_ns;
+	s64 offset_ns;
+	u64 bound_ns;
+	ktime_t after_disruption;
+	ktime_t after_trust;
+};
+
+/**
+ * struct vmclock_restore - from a disruption to VMCLOCK_EVENT_RECALIBRATED
+ * @state: VMCLOCK_RESTORE_*
+ * @epoch: counts disruptions
+ * @disrupted_at: when the first was seen that is not over
+ * @trusted_at: when an update after it was seen that is good
+ * @report: what is to be announced
+ * @work: sets the system's clock
+ * @by_ns: by how much it has, since the last report; the work's own
+ * @has_set: it has; the work's own
+ * @node: in the list of restore.c, and protected by its mutex
+ *
+ * Where nothing else is said, protected by notify.lock.
+ */
+struct vmclock_restore {
+	enum vmclock_restore_state state;
+	u64 epoch;
+	ktime_t disrupted_at;
+	ktime_t trusted_at;
+	struct vmclock_restore_report report;
+	struct delayed_work work;
+	s64 by_ns;
+	bool has_set;
+	struct list_head node;
 };
 
 /**
@@ -138,6 +203,7 @@ struct vmclock_notify {
  * @ptp_info: its operations; the kernel writes to it
  * @ptp_index: N of its /dev/ptpN, or -1
  * @notify: events
+ * @restore: what becomes of the system's clock
  */
 struct vmclock_device {
 	struct kref ref;
@@ -158,6 +224,7 @@ struct vmclock_device {
 	struct ptp_clock_info ptp_info;
 	int ptp_index;
 	struct vmclock_notify notify;
+	struct vmclock_restore restore;
 };
 
 /**
@@ -268,6 +335,7 @@ bool vmclock_counter_is_ours(u8 counter_id);
 /* line.c */
 int vmclock_line_take(struct vmclock_device *vd, struct vmclock_page *page,
 		      struct vmclock_clocks *clocks, bool nonblock);
+bool vmclock_line_is_vouched_for(const struct vmclock_page *page);
 bool vmclock_line_has_counter(const struct vmclock_page *page,
 			      const struct vmclock_clocks *clocks);
 bool vmclock_line_time(const struct vmclock_page *page, u32 size, u64 counter,
@@ -311,6 +379,17 @@ void vmclock_notify_kick(struct vmclock_device *vd);
 u8 vmclock_notify_source(const struct vmclock_device *vd);
 u32 vmclock_notify_watch_us(void);
 void vmclock_notify_expire_at(struct vmclock_notify *n, u64 expiry);
+void vmclock_notify_queue(struct delayed_work *work, unsigned long delay);
+void vmclock_notify_tell(struct vmclock_device *vd, u32 events);
+void vmclock_notify_announce(struct vmclock_device *vd, u32 what);
+
+/* restore.c */
+void vmclock_restore_create(struct vmclock_device *vd);
+void vmclock_restore_add(struct vmclock_device *vd);
+void vmclock_restore_remove(struct vmclock_device *vd);
+bool vmclock_restore_is_on(void);
+u32 vmclock_restore_note(struct vmclock_device *vd, u32 events, bool trusted);
+void vmclock_restore_announce(struct vmclock_device *vd);
 
 /* source.c */
 void vmclock_source_attach(struct vmclock_device *vd, struct device *dev, int irq);

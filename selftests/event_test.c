@@ -6,14 +6,12 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -154,45 +152,6 @@ TEST_F(event, sends_sigio)
 	ASSERT_EQ(0, fcntl(self->fd, F_SETFL, 0));
 }
 
-static int uevent_socket(void)
-{
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
-
-	return bind(fd, (void *)&addr, sizeof(addr)) ? -1 : fd;
-}
-
-static bool has_string(const char *msg, ssize_t len, const char *want)
-{
-	for (const char *s = msg; s < msg + len; s += strlen(s) + 1)
-		if (!strcmp(s, want))
-			return true;
-	return false;
-}
-
-/* Wait for a uevent of the node with this variable. */
-static bool uevent_comes(int fd, const char *node, const char *want, int ms)
-{
-	int64_t deadline = t_clock_ns(CLOCK_MONOTONIC) + ms * 1000000LL;
-	char msg[4096], devname[64];
-
-	snprintf(devname, sizeof(devname), "DEVNAME=%s", node + strlen("/dev/"));
-	while (t_clock_ns(CLOCK_MONOTONIC) < deadline) {
-		ssize_t n;
-
-		if (!comes(fd, 100))
-			continue;
-		n = recv(fd, msg, sizeof(msg) - 1, 0);
-		if (n < 0)
-			return false;
-		msg[n] = '\0';
-		if (has_string(msg, n, "ACTION=change") && has_string(msg, n, devname) &&
-		    has_string(msg, n, want))
-			return true;
-	}
-	return false;
-}
-
 static bool disrupt(int page, struct vmclock_page *p, int fd)
 {
 	char byte;
@@ -204,7 +163,7 @@ static bool disrupt(int page, struct vmclock_page *p, int fd)
 TEST_F(event, sends_a_uevent_and_a_log_line_per_disruption)
 {
 	char node[64], text[80], line[256];
-	int sock = uevent_socket(), lines;
+	int sock = t_uevent_socket(), lines;
 
 	ASSERT_GE(sock, 0);
 	ASSERT_TRUE(t_node(variant->page, node, sizeof(node)));
@@ -212,36 +171,36 @@ TEST_F(event, sends_a_uevent_and_a_log_line_per_disruption)
 	lines = t_count_in_log(text, "disrupted", line, sizeof(line));
 
 	ASSERT_TRUE(disrupt(variant->page, &self->page, self->fd));
-	EXPECT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
-	EXPECT_FALSE(uevent_comes(sock, node, "VMCLOCK_EVENT=generation", 0));
+	EXPECT_TRUE(t_uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
+	EXPECT_FALSE(t_uevent_comes(sock, node, "VMCLOCK_EVENT=generation", 0));
 	EXPECT_EQ(lines + 1, t_count_in_log(text, "disrupted", line, sizeof(line)));
 
 	self->page.vm_generation_counter = htole64(0x9999);
 	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
 	read(self->fd, text, 1);
-	EXPECT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=generation", 20000));
+	EXPECT_TRUE(t_uevent_comes(sock, node, "VMCLOCK_EVENT=generation", 20000));
 	close(sock);
 }
 
 /* None in the second after one; then one, for all that came meanwhile. */
 TEST_F(event, holds_a_storm_of_uevents_back)
 {
-	int sock = uevent_socket();
+	int sock = t_uevent_socket();
 	int64_t first, second;
 	char node[64];
 
 	ASSERT_TRUE(t_node(variant->page, node, sizeof(node)));
 	ASSERT_TRUE(disrupt(variant->page, &self->page, self->fd));
-	ASSERT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
+	ASSERT_TRUE(t_uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
 	first = t_clock_ns(CLOCK_MONOTONIC);
 	for (int i = 0; i < 5; i++)
 		ASSERT_TRUE(disrupt(variant->page, &self->page, self->fd));
-	ASSERT_TRUE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
+	ASSERT_TRUE(t_uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 20000));
 	second = t_clock_ns(CLOCK_MONOTONIC);
 	EXPECT_LT(700000000, second - first);
 	/* Unless the machine was so slow that the five took longer than that. */
 	if (second - first < 1500000000)
-		EXPECT_FALSE(uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 1500));
+		EXPECT_FALSE(t_uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 1500));
 	close(sock);
 }
 

@@ -6,10 +6,13 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -343,6 +346,45 @@ int t_count_in_log(const char *first, const char *second, char *line, size_t siz
 	}
 	close(fd);
 	return count;
+}
+
+int t_uevent_socket(void)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+
+	return bind(fd, (void *)&addr, sizeof(addr)) ? -1 : fd;
+}
+
+static bool has_string(const char *msg, ssize_t len, const char *want)
+{
+	for (const char *s = msg; s < msg + len; s += strlen(s) + 1)
+		if (!strcmp(s, want))
+			return true;
+	return false;
+}
+
+bool t_uevent_comes(int fd, const char *node, const char *want, int ms)
+{
+	int64_t deadline = t_clock_ns(CLOCK_MONOTONIC) + ms * 1000000LL;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char msg[4096], devname[64];
+
+	snprintf(devname, sizeof(devname), "DEVNAME=%s", node + strlen("/dev/"));
+	while (t_clock_ns(CLOCK_MONOTONIC) < deadline) {
+		ssize_t n;
+
+		if (poll(&p, 1, 100) != 1)
+			continue;
+		n = recv(fd, msg, sizeof(msg) - 1, 0);
+		if (n < 0)
+			return false;
+		msg[n] = '\0';
+		if (has_string(msg, n, "ACTION=change") && has_string(msg, n, devname) &&
+		    has_string(msg, n, want))
+			return true;
+	}
+	return false;
 }
 
 int64_t t_clock_ns(int clock)

@@ -87,6 +87,12 @@ int t_set_eventfd(int fd, uint32_t events, int eventfd);
 /* Wait until a thread of ours sleeps, and can be woken. Return: false if it does not. */
 bool t_sleeps(pid_t tid);
 
+/* A socket that gets the kernel's uevents from now on. */
+int t_uevent_socket(void);
+
+/* Wait for a uevent of action "change" of the node, with this variable. */
+bool t_uevent_comes(int fd, const char *node, const char *want, int ms);
+
 #define T_WATCH_MS "/sys/module/vmclock/parameters/watch_ms"
 
 /* Write a word to a file in sysfs. Return: 0 or a negative errno. */

@@ -200,7 +200,8 @@ struct vmclock_snapshot {
 /*
  * After VMCLOCK_EVENT_DISRUPTED or _GENERATION: an update that came later than
  * theirs, and the status vouches for the line again. The line that came with
- * the disruption itself can be the old one.
+ * the disruption itself can be the old one. With the module's on_restore=step,
+ * CLOCK_REALTIME has been set by then, if it had to be.
  */
 #define VMCLOCK_EVENT_RECALIBRATED	(1U << 1)
 #define VMCLOCK_EVENT_DISRUPTED		(1U << 2)	/* disruption_marker changed */
