@@ -20,9 +20,10 @@
  * struct options - the command line behind the verb
  * @json: --json
  * @updates: --updates (watch, record)
- * @interval_ns: --interval (watch, record, feed-chrony)
- * @duration_ns: --for (lint, record, feed-chrony); 0 if not given
- * @count: --count (watch, record, feed-chrony); 0 means no end
+ * @step: --step (steer)
+ * @interval_ns: --interval (watch, record, feed-chrony, steer)
+ * @duration_ns: --for (lint, record, feed-chrony, steer); 0 if not given
+ * @count: --count (watch, record, feed-chrony, steer); 0 means no end
  * @path: the page or the trace, or NULL for the default; --page (exec)
  * @output: --output (plot), or NULL
  * @socket: --socket (feed-chrony), or NULL
@@ -31,6 +32,7 @@
 struct options {
 	bool json;
 	bool updates;
+	bool step;
 	uint64_t interval_ns;
 	uint64_t duration_ns;
 	uint64_t count;
@@ -48,6 +50,7 @@ int cmd_exec(const struct options *opt);
 int cmd_lint(const struct options *opt);
 int cmd_record(const struct options *opt);
 int cmd_plot(const struct options *opt);
+int cmd_steer(const struct options *opt);
 int cmd_host(const struct options *opt);
 int cmd_feed_chrony(const struct options *opt);
 

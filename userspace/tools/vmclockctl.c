@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vmclockctl: look at a VMClock page.
+ * vmclockctl: look at a VMClock page, and keep the clock by it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -21,6 +21,8 @@ static const char help[] =
 "       vmclockctl lint  [--json] [--for=SEC] [PATH|TRACE]\n"
 "       vmclockctl record [--interval=SEC|--updates] [--count=N] [--for=SEC] [PATH]\n"
 "       vmclockctl plot  [--output=FILE.svg|FILE.png] TRACE\n"
+"       vmclockctl steer [--step] [--json] [--interval=SEC] [--count=N] [--for=SEC]\n"
+"                        [PATH]\n"
 "       vmclockctl host  [--socket=PATH] [--json] status [VM]\n"
 "       vmclockctl host  [--socket=PATH] disrupt|stop VM|--all\n"
 "       vmclockctl host  [--socket=PATH] drain soon|imminent|none VM|--all\n"
@@ -45,6 +47,8 @@ static const char help[] =
 "         what 'record' wrote; each finding names the section it goes against\n"
 "  record write down what the page says, and the clocks beside it\n"
 "  plot   a picture of a trace, by gnuplot: SVG on the standard output, or a file\n"
+"  steer  as root: keep the system's clock on the page's time, by its rate, until\n"
+"         told to stop; refuses where another program does such a thing\n"
 "  host   on a host: see and steer what vmclock-hostd feeds, over its control\n"
 "         socket (default /run/vmclock/hostd.sock). 'disrupt': the guest's counter\n"
 "         is another one; 'set-counter': and this is it; 'drain': tell the guest\n"
@@ -59,7 +63,10 @@ static const char help[] =
 "  --count=N       stop after N lines, or samples\n"
 "  --updates       a line per update of the page instead of one per interval.\n"
 "                  Looks every millisecond: updates in between are seen as one\n"
-"  --for=SEC       how long to look, 0.001 to 86400 (lint: 2; record: no end)\n"
+"  --for=SEC       how long to look, 0.001 to 86400 (lint: 2; record, steer: no\n"
+"                  end)\n"
+"  --step          set the clock, at the start and after a disruption, if it is off\n"
+"                  by more than 0.1 s, and only then steer it\n"
 "  --output=FILE   where the picture goes; its name says which kind it is\n"
 "  --socket=SOCKET where chronyd listens\n"
 "  --help, --version\n"
@@ -83,8 +90,9 @@ static const struct verb {
 	{ "lint", cmd_lint, "jf" },
 	{ "record", cmd_record, "icuf" },
 	{ "plot", cmd_plot, "o" },
+	{ "steer", cmd_steer, "jicfs" },
 	{ "host", cmd_host, "" },
-	{ "feed-chrony", cmd_feed_chrony, "icfs" },
+	{ "feed-chrony", cmd_feed_chrony, "icfS" },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -150,10 +158,13 @@ static int parse_option(int c, struct options *opt)
 	case 'u':
 		opt->updates = true;
 		break;
+	case 's':
+		opt->step = true;
+		break;
 	case 'o':
 		opt->output = optarg;
 		break;
-	case 's':
+	case 'S':
 		opt->socket = optarg;
 		break;
 	case 'c':
@@ -175,8 +186,9 @@ static int parse(int argc, char **argv, const char *takes, struct options *opt)
 		{ "count", required_argument, NULL, 'c' },
 		{ "updates", no_argument, NULL, 'u' },
 		{ "for", required_argument, NULL, 'f' },
+		{ "step", no_argument, NULL, 's' },
 		{ "output", required_argument, NULL, 'o' },
-		{ "socket", required_argument, NULL, 's' },
+		{ "socket", required_argument, NULL, 'S' },
 		{ 0 }
 	};
 	int c, which = 0;
