@@ -11,6 +11,8 @@ SECONDS ?= 20
 # In the feed test the host writer publishes as often as readers in an emulated
 # machine can bear: their windows are some microseconds long.
 FEED_OPTIONS ?= --publish-us=5
+# How long the machine that is restored was saved, in seconds.
+KEEP ?= 20
 
 BUILD := $(CURDIR)/build
 # Those of userspace/Makefile: whatever the environment says of them is not meant.
@@ -71,7 +73,7 @@ run: setup
 
 sum := $(TAP) sum --results $(RESULTS) --expected-skips selftests/vm/expected-skips
 
-check-static check-unit check-vm-stock check-vm-unstable check-vm-feed: setup
+check-static check-unit check-vm-stock check-vm-unstable check-vm-feed check-vm-restored: setup
 	@rm -rf $(RESULTS)
 	@status=0; $(MAKE) do-$@ || status=1; $(sum) && exit $$status
 
@@ -79,11 +81,12 @@ check-static check-unit check-vm-stock check-vm-unstable check-vm-feed: setup
 check:
 	@rm -rf $(RESULTS) $(BUILD)/summary
 	@$(MAKE) setup
-	@for part in static unit vm-stock vm-unstable vm-feed; do \
+	@for part in static unit vm-stock vm-unstable vm-feed vm-restored; do \
 		echo "== check-$$part"; \
 		$(MAKE) do-check-$$part || echo "== check-$$part: FAILED"; \
 	done
-	@$(sum) --require $(static_checks) $(unit_tests) vm-stock vm-unstable vm-feed >$(BUILD)/summary; \
+	@$(sum) --require $(static_checks) $(unit_tests) vm-stock vm-unstable vm-feed \
+		vm-restored >$(BUILD)/summary; \
 		status=$$?; cat $(BUILD)/summary; exit $$status
 
 # Hours of what check does in a minute.
@@ -157,6 +160,11 @@ do-check-vm-feed: guest-tests
 	@$(TAP) run --timeout 1200 --results $(RESULTS) vm-feed -- \
 		$(call vm_run,feed) --results $(RESULTS) --hostd-options='$(FEED_OPTIONS)'
 
+do-check-vm-restored: guest-tests
+	@$(TAP) run --timeout 1200 --results $(RESULTS) vm-restored -- \
+		python3 selftests/vm/restored.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
+		--module $(guest)/driver/vmclock.ko --keep $(KEEP)
+
 do-run: machine
 	@$(call vm_run,run) --seconds $(SECONDS)
 
@@ -182,6 +190,7 @@ help:
 	@echo "make soak        hours more of the tests that try things at random"
 	@echo "make check       all tests; the last line counts them. Parts of it:"
 	@echo "                 check-static check-unit check-vm-stock check-vm-unstable check-vm-feed"
+	@echo "                 check-vm-restored; KEEP=20, seconds that the machine is kept saved"
 	@echo
 	@echo "make bench       what a reading costs, on this machine; nothing is installed"
 	@echo "make bench-vm    the ioctls, in a VM"
@@ -193,4 +202,5 @@ help:
 .PHONY: all modules userspace install clean setup run check soak help guest-module machine \
 	bench bench-vm do-bench-vm \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
+	check-vm-restored do-check-vm-restored \
 	do-check-static do-check-unit do-check-vm-stock do-check-vm-feed

@@ -249,7 +249,7 @@ static void report(struct vmclock_device *vd, enum vmclock_verdict verdict,
 {
 	struct vmclock_restore *r = &vd->restore;
 	struct vmclock_restore_report *report = &r->report;
-	s64 by_ns = r->has_set ? r->by_ns : 0;
+	s64 by_ns = r->by_ns;
 
 	if (vd->notify.unannounced & VMCLOCK_ANNOUNCE_RESTORE)
 		by_ns += report->by_ns;
