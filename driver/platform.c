@@ -4,6 +4,8 @@
  * simulator's.
  */
 #include <linux/acpi.h>
+#include <linux/device.h>
+#include <linux/export.h>
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/of_device.h>
@@ -75,6 +77,22 @@ static struct platform_driver platform_driver = {
 		.of_match_table = of_ids,
 	},
 };
+
+/**
+ * vmclock_platform_ring() - the simulator's notification
+ * @pdev: its device, whoever it is bound to
+ *
+ * Context: process context, sleeps.
+ */
+void vmclock_platform_ring(struct platform_device *pdev)
+{
+	/* While this is held nobody binds or unbinds the device. */
+	device_lock(&pdev->dev);
+	if (pdev->dev.driver == &platform_driver.driver)
+		vmclock_notify_kick(platform_get_drvdata(pdev));
+	device_unlock(&pdev->dev);
+}
+EXPORT_SYMBOL_GPL(vmclock_platform_ring);	/* for vmclock_sim */
 
 /* A page that another driver, the in-tree one most likely, got to first. */
 static int tell_if_held(struct device *dev, void *unused)

@@ -10,8 +10,9 @@
  *   a module can't know: the bound is what the parameters say, and without them
  *   there is none, and the status is UNKNOWN.
  * - a process of root's that has opened /dev/vmclock_sim and mapped the page from
- *   there. When its last descriptor and mapping are gone, this module goes on,
- *   with another disruption marker.
+ *   there. What it writes to the descriptor is a notification. When its last
+ *   descriptor and mapping are gone, this module goes on, with another disruption
+ *   marker.
  *
  * Faults can be put into what this module writes: the attribute "fault" of the
  * misc device. A reader that keeps the protocol takes none of them for a time.
@@ -20,11 +21,9 @@
  * platform device goes before the page does: vmclock takes its mappings back
  * when it is unbound.
  */
-#include <linux/bitops.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/io.h>
-#include <linux/math64.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -32,23 +31,9 @@
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
-#include "vmclock.h"
-#include "vmclock_math.h"
+#include "sim.h"
 
-#define MAXERROR_PPB_MAX	100000000UL
-/* Of the page's period; that of a counter above 17 MHz fits. */
-#define SHIFT			24
-#define NS_PER_TICK_MAX		58
-#define SLOPE_MIN_MS		100
 #define TRIES			10
-
-static unsigned long maxerror_ns;
-module_param(maxerror_ns, ulong, 0444);
-MODULE_PARM_DESC(maxerror_ns, "how wrong the system's clock is at most, ns (default: not known)");
-
-static unsigned long maxerror_ppb;
-module_param(maxerror_ppb, ulong, 0444);
-MODULE_PARM_DESC(maxerror_ppb, "how wrong its rate is at most, 1e-9 (default: not known)");
 
 enum fault {
 	FAULT_NONE,
@@ -58,20 +43,15 @@ enum fault {
 	FAULT_VERSION,
 	FAULT_SHORT,	/* the page ends before the time */
 	FAULT_SHIFT,	/* a period shift that no word is wide enough for */
+	FAULT_LOST,	/* notifications are promised and never come */
+	FAULT_STORM,	/* they come all the time, most of them for nothing */
 };
 
 static const char *const fault_names[] = {
 	[FAULT_NONE] = "none", [FAULT_ODD] = "odd", [FAULT_TORN] = "torn",
 	[FAULT_MAGIC] = "magic", [FAULT_VERSION] = "version",
 	[FAULT_SHORT] = "short", [FAULT_SHIFT] = "shift",
-};
-
-/* A point that the system's clock went through. */
-struct point {
-	u64 counter;
-	s64 real_ns;
-	s64 raw_ns;
-	unsigned int was_set;
+	[FAULT_LOST] = "lost", [FAULT_STORM] = "storm",
 };
 
 /* All but @page, @shared and @pdev, which do not change, is protected by @lock. */
@@ -83,8 +63,7 @@ static struct {
 	bool fed;			/* somebody else writes */
 	enum fault fault;
 	struct vmclock_page image;	/* what we write */
-	struct point last;
-	u64 period;			/* 0: not known yet */
+	struct sim_line line;
 } sim = { .lock = __MUTEX_INITIALIZER(sim.lock) };
 
 static u32 seq_begin(void)
@@ -144,12 +123,32 @@ static void tear(const struct vmclock_page *image)
 	}
 }
 
+/* Not while the module is being set up: then there is no device. */
+static void ring(void)
+{
+	if (sim.pdev)
+		vmclock_platform_ring(sim.pdev);
+}
+
+static void storm(const struct vmclock_page *image)
+{
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		if (i % 10 == 0)
+			publish(image);
+		ring();
+	}
+}
+
 static void apply(enum fault fault, struct vmclock_page *image)
 {
 	switch (fault) {
 	case FAULT_NONE:
 	case FAULT_ODD:
 	case FAULT_TORN:
+	case FAULT_LOST:
+	case FAULT_STORM:
 		break;
 	case FAULT_MAGIC:
 		image->magic = 0;
@@ -166,30 +165,6 @@ static void apply(enum fault fault, struct vmclock_page *image)
 	}
 }
 
-/* 2^93 / 10^9, rounded: nanoseconds to 2^-64 s, with 29 bits more. */
-#define FRAC_PER_NS	9903520314283042199ULL
-#define FRAC_EXTRA	29
-
-static u64 frac_of_ns(u32 ns)
-{
-	return (vmclock_u128)ns * FRAC_PER_NS >> FRAC_EXTRA;
-}
-
-/* The period of a line through two points, 2^-(64 + SHIFT) s; 0 if there is none. */
-static u64 period_between(const struct point *a, const struct point *b)
-{
-	u64 ticks = b->counter - a->counter, ns = b->real_ns - a->real_ns, per_tick;
-	unsigned int scale;
-
-	if (!ticks || (s64)ticks < 0 || b->real_ns <= a->real_ns)
-		return 0;
-	scale = min_t(unsigned int, 63 - __fls(ns), 34);
-	per_tick = div64_u64(ns << scale, ticks);
-	if (per_tick >> scale > NS_PER_TICK_MAX)
-		return 0;
-	return (vmclock_u128)per_tick * FRAC_PER_NS >> (FRAC_EXTRA + scale - SHIFT);
-}
-
 static void mark_disruption(void)
 {
 	u64 marker = le64_to_cpu(sim.image.disruption_marker);
@@ -200,114 +175,25 @@ static void mark_disruption(void)
 	sim.image.disruption_marker = cpu_to_le64(marker);
 }
 
-static void set_bound(struct vmclock_page *image, u64 *flags)
-{
-	u64 period = le64_to_cpu(image->counter_period_frac_sec);
-
-	if (!maxerror_ns)
-		return;
-	*flags |= VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID |
-		  VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID;
-	image->time_maxerror_nanosec = cpu_to_le64(maxerror_ns);
-	/* Rounded up. */
-	image->counter_period_maxerror_rate_frac_sec =
-		cpu_to_le64((div_u64(period, VMCLOCK_NSEC_PER_SEC) + 1) * maxerror_ppb);
-	image->clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
-}
-
-/*
- * How far TAI is ahead of UTC, in seconds; 0 if nobody has told the kernel. The
- * clock may be set between the two readings.
- */
-static s16 tai_ahead(void)
-{
-	ktime_t tai = ktime_mono_to_any(0, TK_OFFS_TAI);
-	s64 sec, ns = ktime_to_ns(ktime_sub(tai, ktime_mono_to_any(0, TK_OFFS_REAL)));
-	s32 rest;
-
-	sec = div_s64_rem(ns, NSEC_PER_SEC, &rest);
-	return rest || sec < 0 || sec > S16_MAX ? 0 : sec;
-}
-
-/*
- * The line through @now. TAI, if somebody has told the kernel how far it is ahead;
- * else UTC, with a kernel that knows nothing of leap seconds.
- */
-static void set_line(struct vmclock_page *image, const struct point *now)
-{
-	s16 ahead = tai_ahead();
-	u64 flags = 0;
-	u32 nsec;
-
-	image->clock_status = VMCLOCK_PAGE_STATUS_UNKNOWN;
-	image->time_type = ahead ? VMCLOCK_PAGE_TIME_TAI : VMCLOCK_PAGE_TIME_UTC;
-	image->tai_offset_sec = cpu_to_le16(-ahead);
-	if (ahead)
-		flags |= VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID;
-	image->counter_value = cpu_to_le64(now->counter);
-	image->time_sec = cpu_to_le64(div_u64_rem(now->real_ns, NSEC_PER_SEC, &nsec) + ahead);
-	image->time_frac_sec = cpu_to_le64(frac_of_ns(nsec));
-	image->counter_period_frac_sec = cpu_to_le64(sim.period);
-	image->counter_period_shift = SHIFT;
-	set_bound(image, &flags);
-	image->flags = cpu_to_le64(flags);
-}
-
-/* Return: false if the system's clocks do not run on the counter. */
-static bool read_point(struct point *now)
-{
-	struct vmclock_clocks clocks = { };
-	int tries = TRIES;
-
-	/* Once may fail: the clock was set, or another processor is a bit behind. */
-	while (!vmclock_clocks_read(&clocks) || !clocks.correlated)
-		if (!--tries)
-			return false;
-	now->counter = clocks.counter;
-	now->real_ns = clocks.before.realtime_ns;
-	now->raw_ns = clocks.before.monotonic_raw_ns;
-	now->was_set = clocks.clock_was_set_seq;
-	return true;
-}
-
-/* Make the image new. */
-static void refresh(void)
-{
-	struct point now;
-
-	lockdep_assert_held(&sim.lock);
-
-	if (!read_point(&now)) {
-		sim.period = 0;
-	} else if (now.was_set != sim.last.was_set) {
-		/* A step is no rate: the old one stays. */
-		mark_disruption();
-		sim.last = now;
-	} else if (now.raw_ns - sim.last.raw_ns >= SLOPE_MIN_MS * NSEC_PER_MSEC) {
-		sim.period = period_between(&sim.last, &now);
-		sim.last = now;
-	}
-
-	if (sim.period) {
-		set_line(&sim.image, &now);
-	} else {
-		sim.image.flags = 0;
-		sim.image.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
-	}
-}
-
 static void update(void)
 {
 	struct vmclock_page image;
 
-	refresh();
+	lockdep_assert_held(&sim.lock);
+
+	if (sim_line_refresh(&sim.line, &sim.image))
+		mark_disruption();
 	image = sim.image;
 	apply(sim.fault, &image);
 	publish(&image);
 	if (sim.fault == FAULT_TORN)
 		tear(&image);
+	else if (sim.fault == FAULT_STORM)
+		storm(&image);
 	else if (sim.fault == FAULT_ODD)
 		seq_begin();
+	if (sim.fault != FAULT_LOST)
+		ring();
 }
 
 static void work_fn(struct work_struct *work);
@@ -320,7 +206,7 @@ static void work_fn(struct work_struct *unused)
 	mutex_lock(&sim.lock);
 	if (!sim.fed && sim.fault != FAULT_ODD)
 		update();
-	if (sim.fault == FAULT_TORN)
+	if (sim.fault == FAULT_TORN || sim.fault == FAULT_STORM)
 		delay = 1;
 	mutex_unlock(&sim.lock);
 	schedule_delayed_work(&work, delay);
@@ -388,10 +274,18 @@ static int feed_mmap(struct file *file, struct vm_area_struct *vma)
 	return vm_insert_page(vma, vma->vm_start, sim.page);
 }
 
+/* Whatever is written: the page was updated. Files are gone before the device is. */
+static ssize_t feed_write(struct file *file, const char __user *data, size_t count, loff_t *pos)
+{
+	ring();
+	return count;
+}
+
 static const struct file_operations feed_fops = {
 	.owner = THIS_MODULE,
 	.open = feed_open,
 	.release = feed_release,
+	.write = feed_write,
 	.mmap = feed_mmap,
 	.llseek = noop_llseek,
 };
@@ -404,29 +298,20 @@ static struct miscdevice feed = {
 	.mode = 0600,
 };
 
-static bool bound_is_sane(void)
-{
-	if (!!maxerror_ns == !!maxerror_ppb && maxerror_ppb <= MAXERROR_PPB_MAX)
-		return true;
-	pr_err("a bound needs maxerror_ns and maxerror_ppb, the latter up to %lu\n",
-	       MAXERROR_PPB_MAX);
-	return false;
-}
-
 /* The first line, through two points. Ticks that come late make a sleep short. */
 static bool find_line(void)
 {
 	int tries = TRIES;
 
-	if (!read_point(&sim.last))
+	if (!sim_line_start(&sim.line))
 		return false;
 	do {
-		msleep(SLOPE_MIN_MS);
+		msleep(SIM_SLOPE_MIN_MS);
 		mutex_lock(&sim.lock);
 		update();
 		mutex_unlock(&sim.lock);
-	} while (!sim.period && --tries);
-	return sim.period;
+	} while (!sim.line.period && --tries);
+	return sim.line.period;
 }
 
 static int make_page(void)
@@ -456,7 +341,7 @@ static int __init sim_init(void)
 	struct resource res = { .name = "vmclock_sim", .flags = IORESOURCE_MEM };
 	int err;
 
-	if (!bound_is_sane())
+	if (!sim_line_bound_is_sane())
 		return -EINVAL;
 	err = make_page();
 	if (err)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How the hypervisor tells us about an update: the firmware's notification on
- * the device, or an interrupt: named in the device tree, or a PCI function's.
+ * the device, or an interrupt: named in the device tree, or a PCI function's. The
+ * simulator calls us.
  *
  * Both are listened to where they exist. Whether they are relied on is the
  * page's word, see vmclock_notify_source().
@@ -70,6 +71,8 @@ void vmclock_source_attach(struct vmclock_device *vd, struct device *dev, int ir
 
 	if (vd->bus == VMCLOCK_BUS_ACPI)
 		wired = attach_acpi(vd, dev);
+	else if (vd->bus == VMCLOCK_BUS_SIM)
+		wired = true;	/* by vmclock_platform_ring() */
 	else
 		wired = attach_irq(vd, irq);
 	WRITE_ONCE(vd->notify.wired, wired);
@@ -94,6 +97,6 @@ void vmclock_source_detach(struct vmclock_device *vd, struct device *dev)
 		return;
 	if (vd->bus == VMCLOCK_BUS_ACPI)
 		detach_acpi(dev);
-	else
+	else if (vd->bus != VMCLOCK_BUS_SIM)
 		free_irq(vd->notify.irq, vd);
 }

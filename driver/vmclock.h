@@ -47,6 +47,7 @@ struct fasync_struct;
 struct file;
 struct inode;
 struct io_uring_cmd;
+struct platform_device;
 struct resource;
 struct vmclock_command;
 struct vm_area_struct;
@@ -305,6 +306,7 @@ void vmclock_unbind(struct device *dev);
 /* platform.c */
 int vmclock_platform_init(void);
 void vmclock_platform_exit(void);
+void vmclock_platform_ring(struct platform_device *pdev);
 
 /* pci.c */
 #ifdef CONFIG_PCI

@@ -22,51 +22,16 @@
 
 #include "kselftest_harness.h"
 #include "helpers.h"
+#include "simpage.h"
 
-#define MODULE "/selftests/vmclock_sim.ko"
-#define FEED "/dev/vmclock_sim"
-#define FAULT "/sys/class/misc/vmclock_sim/fault"
-#define NODE_DIR "/sys/bus/platform/devices/vmclock-sim/misc"
 #define BOUND "maxerror_ns=1000000 maxerror_ppb=1000000"
-#define NSEC 1000000000LL
-
-/* The node that vmclock has made of the simulator's page. */
-static int open_node(void)
-{
-	char path[64], dir[128];
-
-	for (int i = 0; i < 64; i++) {
-		snprintf(path, sizeof(path), i ? "/dev/vmclock%d" : "/dev/vmclock", i);
-		snprintf(dir, sizeof(dir), NODE_DIR "/%s", path + strlen("/dev/"));
-		if (!access(dir, F_OK))
-			return open(path, O_RDONLY | O_CLOEXEC);
-	}
-	return -1;
-}
-
-static int take(int fd, struct vmclock_snapshot *snap)
-{
-	memset(snap, 0, sizeof(*snap));
-	snap->size = sizeof(*snap);
-	return ioctl(fd, VMCLOCK_IOC_SNAPSHOT, snap) ? -errno : 0;
-}
-
-/* How far the page is from the system's clock at one counter value, ns. */
-static int64_t distance(const struct vmclock_snapshot *snap)
-{
-	int64_t sec = snap->time_sec;
-
-	if (snap->page.time_type == VMCLOCK_PAGE_TIME_TAI)
-		sec += (int16_t)le16toh(snap->page.tai_offset_sec);
-	return llabs((long long)(sec * NSEC + snap->time_nsec - snap->before.realtime_ns));
-}
 
 /* No error, a time, and that true within its bound. */
 static bool tells_time(int fd, struct vmclock_snapshot *snap)
 {
-	return !take(fd, snap) && (snap->valid & VMCLOCK_SNAPSHOT_TIME) &&
+	return !sim_take(fd, snap) && (snap->valid & VMCLOCK_SNAPSHOT_TIME) &&
 	       (snap->valid & VMCLOCK_SNAPSHOT_CORRELATED) &&
-	       distance(snap) <= (int64_t)snap->maxerror_ns;
+	       sim_distance(snap) <= (int64_t)snap->maxerror_ns;
 }
 
 FIXTURE(sim) {
@@ -76,8 +41,8 @@ FIXTURE(sim) {
 
 FIXTURE_SETUP(sim)
 {
-	ASSERT_EQ(0, t_load(MODULE, BOUND));
-	self->fd = open_node();
+	ASSERT_EQ(0, t_load(SIM_MODULE, BOUND));
+	self->fd = sim_open_node();
 	ASSERT_GE(self->fd, 0);
 }
 
@@ -92,9 +57,9 @@ TEST(without_a_bound_there_is_no_time)
 	struct vmclock_snapshot snap;
 	int fd;
 
-	ASSERT_EQ(0, t_load(MODULE, ""));
-	fd = open_node();
-	ASSERT_EQ(0, take(fd, &snap));
+	ASSERT_EQ(0, t_load(SIM_MODULE, ""));
+	fd = sim_open_node();
+	ASSERT_EQ(0, sim_take(fd, &snap));
 	EXPECT_EQ(VMCLOCK_SNAPSHOT_COUNTER | VMCLOCK_SNAPSHOT_CORRELATED, snap.valid);
 	EXPECT_EQ(VMCLOCK_PAGE_STATUS_UNKNOWN, snap.page.clock_status);
 	EXPECT_EQ(0, le64toh(snap.page.flags) & (VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID |
@@ -108,9 +73,9 @@ TEST(without_a_bound_there_is_no_time)
 
 TEST(half_a_bound_is_refused)
 {
-	EXPECT_EQ(-EINVAL, t_load(MODULE, "maxerror_ns=1000"));
-	EXPECT_EQ(-EINVAL, t_load(MODULE, "maxerror_ppb=1000"));
-	EXPECT_EQ(-EINVAL, t_load(MODULE, "maxerror_ns=1000 maxerror_ppb=100000001"));
+	EXPECT_EQ(-EINVAL, t_load(SIM_MODULE, "maxerror_ns=1000"));
+	EXPECT_EQ(-EINVAL, t_load(SIM_MODULE, "maxerror_ppb=1000"));
+	EXPECT_EQ(-EINVAL, t_load(SIM_MODULE, "maxerror_ns=1000 maxerror_ppb=100000001"));
 }
 
 #define CLOCKSOURCE "/sys/devices/system/clocksource/clocksource0/current_clocksource"
@@ -118,7 +83,7 @@ TEST(half_a_bound_is_refused)
 TEST(system_on_another_counter_is_refused)
 {
 	ASSERT_EQ(0, t_write_file(CLOCKSOURCE, "hpet"));
-	EXPECT_EQ(-EOPNOTSUPP, t_load(MODULE, BOUND));
+	EXPECT_EQ(-EOPNOTSUPP, t_load(SIM_MODULE, BOUND));
 	ASSERT_EQ(0, t_write_file(CLOCKSOURCE, "tsc"));
 }
 
@@ -138,7 +103,7 @@ TEST_F(sim, tells_the_system_clock_within_its_bound)
 	for (int i = 0; i < 25; i++) {
 		ASSERT_TRUE(tells_time(self->fd, &self->snap));
 		/* A slope through points a tenth of a second apart, to 2 ns each. */
-		EXPECT_LE(distance(&self->snap), 1000);
+		EXPECT_LE(sim_distance(&self->snap), 1000);
 		usleep(100000);
 	}
 	EXPECT_LE(1000000, self->snap.maxerror_ns);
@@ -174,17 +139,17 @@ TEST_F(sim, marks_that_the_clock_was_set)
 	struct timex tx = { .modes = ADJ_SETOFFSET, .time.tv_sec = 100 };
 	uint64_t marker;
 
-	ASSERT_EQ(0, take(self->fd, &self->snap));
+	ASSERT_EQ(0, sim_take(self->fd, &self->snap));
 	marker = self->snap.page.disruption_marker;
 	ASSERT_LE(0, adjtimex(&tx));
 	for (int i = 0; i < 100 && self->snap.page.disruption_marker == marker; i++) {
 		usleep(100000);
-		ASSERT_EQ(0, take(self->fd, &self->snap));
+		ASSERT_EQ(0, sim_take(self->fd, &self->snap));
 	}
 	EXPECT_NE(marker, self->snap.page.disruption_marker);
 	/* The step has not become part of the rate. */
 	EXPECT_TRUE(tells_time(self->fd, &self->snap));
-	EXPECT_LE(distance(&self->snap), 1000);
+	EXPECT_LE(sim_distance(&self->snap), 1000);
 	tx.time.tv_sec = -100;
 	ASSERT_LE(0, adjtimex(&tx));
 }
@@ -193,7 +158,7 @@ TEST_F(sim, says_so_when_the_system_leaves_the_counter)
 {
 	ASSERT_EQ(0, t_write_file(CLOCKSOURCE, "hpet"));
 	for (int i = 0; i < 100; i++) {
-		ASSERT_EQ(0, take(self->fd, &self->snap));
+		ASSERT_EQ(0, sim_take(self->fd, &self->snap));
 		if (!(self->snap.valid & VMCLOCK_SNAPSHOT_TIME))
 			break;
 		usleep(100000);
@@ -217,14 +182,14 @@ static const struct fault faults[] = {
 TEST_F(sim, faults_give_no_time_and_leave_no_trace)
 {
 	for (int i = 0; i < 5; i++) {
-		ASSERT_EQ(0, t_write_file(FAULT, faults[i].name));
+		ASSERT_EQ(0, t_write_file(SIM_FAULT, faults[i].name));
 		for (int n = 0; n < 3; n++) {
-			EXPECT_EQ(faults[i].error, take(self->fd, &self->snap))
+			EXPECT_EQ(faults[i].error, sim_take(self->fd, &self->snap))
 				TH_LOG("fault %s", faults[i].name);
 			EXPECT_EQ(0, self->snap.valid & VMCLOCK_SNAPSHOT_TIME)
 				TH_LOG("fault %s", faults[i].name);
 		}
-		ASSERT_EQ(0, t_write_file(FAULT, "none"));
+		ASSERT_EQ(0, t_write_file(SIM_FAULT, "none"));
 		EXPECT_TRUE(tells_time(self->fd, &self->snap));
 	}
 }
@@ -258,14 +223,14 @@ TEST_F(sim, torn_updates_are_seen_by_no_careful_reader)
 	long wrong = 0, good = 0, tries = 0;
 
 	ASSERT_NE(MAP_FAILED, (void *)p);
-	ASSERT_EQ(0, t_write_file(FAULT, "torn"));
+	ASSERT_EQ(0, t_write_file(SIM_FAULT, "torn"));
 	while ((wrong < 100 || good < 1000) && t_clock_ns(CLOCK_MONOTONIC) < deadline) {
-		int err = take(self->fd, &self->snap);
+		int err = sim_take(self->fd, &self->snap);
 
 		move_to(tries++ / 100 % 2);
 		ASSERT_TRUE(!err || err == -ETIMEDOUT);
 		if (!err)
-			ASSERT_LE(distance(&self->snap), (int64_t)self->snap.maxerror_ns);
+			ASSERT_LE(sim_distance(&self->snap), (int64_t)self->snap.maxerror_ns);
 		good += !err;
 		wrong += count_wrong(p, 100);
 	}
@@ -276,9 +241,51 @@ TEST_F(sim, torn_updates_are_seen_by_no_careful_reader)
 	munmap((void *)p, getpagesize());
 }
 
+/* The time-out is long, and what is there then is told. */
+TEST_F(sim, lost_notifications_are_made_up_for_by_looking)
+{
+	struct vmclock_info info = { .size = sizeof(info) };
+	struct vmclock_wait wait;
+
+	ASSERT_EQ(0, ioctl(self->fd, VMCLOCK_IOC_INFO, &info));
+	EXPECT_EQ(VMCLOCK_EVENTS_NOTIFIED, info.events_from);
+	ASSERT_EQ(0, t_write_file(SIM_FAULT, "lost"));
+	ASSERT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, 0, &wait));
+	/* Updates come each second, and nobody says so. */
+	EXPECT_EQ(-ETIMEDOUT, t_wait(self->fd, VMCLOCK_EVENT_DISRUPTED, 3 * NSEC, &wait));
+	ASSERT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, 0, &wait));
+	EXPECT_LE(1, wait.missed);
+	EXPECT_TRUE(tells_time(self->fd, &self->snap));
+	ASSERT_EQ(0, t_write_file(SIM_FAULT, "none"));
+	ASSERT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, 0, &wait));
+	EXPECT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, 10 * NSEC, &wait));
+}
+
+TEST_F(sim, storm_of_notifications_is_no_storm_of_events)
+{
+	int64_t end = t_clock_ns(CLOCK_MONOTONIC) + 3 * NSEC;
+	uint32_t first, told = 0, updates = 0;
+	struct vmclock_wait wait;
+
+	ASSERT_EQ(0, sim_take(self->fd, &self->snap));
+	first = le32toh(self->snap.page.seq_count);
+	ASSERT_EQ(0, t_write_file(SIM_FAULT, "storm"));
+	ASSERT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, 0, &wait));
+	while (t_clock_ns(CLOCK_MONOTONIC) < end) {
+		ASSERT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, 10 * NSEC, &wait));
+		EXPECT_EQ(VMCLOCK_EVENT_UPDATE, wait.events);
+		told += 1 + wait.missed;
+		ASSERT_TRUE(tells_time(self->fd, &self->snap));
+	}
+	updates = (le32toh(self->snap.page.seq_count) - first) / 2;
+	printf("# %u updates were told of %u\n", told, updates);
+	EXPECT_LE(1000, updates);
+	EXPECT_LE(told, updates);
+}
+
 TEST_F(sim, unknown_fault_is_refused)
 {
-	EXPECT_EQ(-EINVAL, t_write_file(FAULT, "fire"));
+	EXPECT_EQ(-EINVAL, t_write_file(SIM_FAULT, "fire"));
 	EXPECT_TRUE(tells_time(self->fd, &self->snap));
 }
 
@@ -296,7 +303,7 @@ TEST_F(sim, ptp_clock_takes_no_fault_for_a_time)
 	EXPECT_LE(llabs((arg.device.sec - arg.sys_realtime.sec) * NSEC +
 			(int)arg.device.nsec - (int)arg.sys_realtime.nsec), 1000);
 	for (int i = 0; i < 5; i++) {
-		ASSERT_EQ(0, t_write_file(FAULT, faults[i].name));
+		ASSERT_EQ(0, t_write_file(SIM_FAULT, faults[i].name));
 		EXPECT_EQ(-1, ioctl(ptp, PTP_SYS_OFFSET_PRECISE, &arg));
 		EXPECT_EQ(faults[i].error ? -faults[i].error : ENODATA, errno);
 	}
@@ -312,10 +319,10 @@ FIXTURE(feed) {
 
 FIXTURE_SETUP(feed)
 {
-	ASSERT_EQ(0, t_load(MODULE, BOUND));
-	self->fd = open_node();
+	ASSERT_EQ(0, t_load(SIM_MODULE, BOUND));
+	self->fd = sim_open_node();
 	ASSERT_GE(self->fd, 0);
-	self->feed = open(FEED, O_RDWR | O_CLOEXEC);
+	self->feed = open(SIM_FEED, O_RDWR | O_CLOEXEC);
 	ASSERT_GE(self->feed, 0);
 	self->page = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
 			  self->feed, 0);
@@ -334,11 +341,11 @@ TEST_F(feed, is_for_root_and_for_one)
 {
 	struct stat st;
 
-	ASSERT_EQ(0, stat(FEED, &st));
+	ASSERT_EQ(0, stat(SIM_FEED, &st));
 	EXPECT_EQ(0600, st.st_mode & 07777);
-	EXPECT_EQ(-1, open(FEED, O_RDWR));
+	EXPECT_EQ(-1, open(SIM_FEED, O_RDWR));
 	EXPECT_EQ(EBUSY, errno);
-	EXPECT_EQ(-EBUSY, t_write_file(FAULT, "magic"));
+	EXPECT_EQ(-EBUSY, t_write_file(SIM_FAULT, "magic"));
 }
 
 TEST_F(feed, gives_the_page_and_nothing_else)
@@ -359,11 +366,11 @@ TEST_F(feed, what_is_written_is_read)
 	uint32_t seq = le32toh(p->seq_count);
 
 	__atomic_store_n(&self->page->seq_count, htole32(seq | 1), __ATOMIC_SEQ_CST);
-	EXPECT_EQ(-ETIMEDOUT, take(self->fd, &self->snap));
+	EXPECT_EQ(-ETIMEDOUT, sim_take(self->fd, &self->snap));
 	p->disruption_marker = htole64(0x5eed);
 	p->time_sec = htole64(1234567);
 	__atomic_store_n(&self->page->seq_count, htole32((seq | 1) + 1), __ATOMIC_SEQ_CST);
-	ASSERT_EQ(0, take(self->fd, &self->snap));
+	ASSERT_EQ(0, sim_take(self->fd, &self->snap));
 	EXPECT_EQ(0x5eed, le64toh(self->snap.page.disruption_marker));
 	EXPECT_EQ(1234567, le64toh(self->snap.page.time_sec));
 	/* Nobody else writes now. */
@@ -374,10 +381,10 @@ TEST_F(feed, what_is_written_is_read)
 TEST_F(feed, its_end_is_a_disruption_and_the_kernel_goes_on)
 {
 	memset(self->page, 0xff, sizeof(*self->page));
-	EXPECT_NE(0, take(self->fd, &self->snap));
+	EXPECT_NE(0, sim_take(self->fd, &self->snap));
 	close(self->feed);
 	/* The mapping still writes. */
-	EXPECT_EQ(-1, open(FEED, O_RDWR));
+	EXPECT_EQ(-1, open(SIM_FEED, O_RDWR));
 	EXPECT_EQ(EBUSY, errno);
 	munmap(self->page, getpagesize());
 	EXPECT_TRUE(tells_time(self->fd, &self->snap));
@@ -395,13 +402,13 @@ TEST(unloading_leaves_a_tombstone)
 	struct vmclock_snapshot snap;
 	int fd;
 
-	ASSERT_EQ(0, t_load(MODULE, BOUND));
-	fd = open_node();
+	ASSERT_EQ(0, t_load(SIM_MODULE, BOUND));
+	fd = sim_open_node();
 	p = mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, (void *)p);
 	EXPECT_EQ(VMCLOCK_PAGE_STATUS_SYNCHRONIZED, p->clock_status);
 	ASSERT_EQ(0, t_unload("vmclock_sim"));
-	EXPECT_EQ(-ENODEV, take(fd, &snap));
+	EXPECT_EQ(-ENODEV, sim_take(fd, &snap));
 	EXPECT_EQ(VMCLOCK_PAGE_STATUS_UNRELIABLE, p->clock_status);
 	EXPECT_EQ(VMCLOCK_PAGE_COUNTER_NONE, p->counter_id);
 	munmap((void *)p, getpagesize());
