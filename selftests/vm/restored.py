@@ -14,6 +14,7 @@ import contextlib
 import json
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,10 +56,21 @@ class Guest(vm.Machine):
         super().__enter__()
         self.monitor = self.stack.enter_context(socket.socket(socket.AF_UNIX))
         self.monitor.settimeout(PATIENCE)
-        self.monitor.connect(str(self.tmp / "monitor"))
+        self.connect()
         self.answer_of_monitor()
         self.ask("qmp_capabilities")
         return self
+
+    def connect(self):
+        """QEMU may not have made the socket yet."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self.monitor.connect(str(self.tmp / "monitor"))
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self.qemu.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def answer_of_monitor(self):
         """The next message that is no event."""
@@ -283,7 +295,8 @@ class Run:
     def run(self):
         happenings = ["migrated", "saved", "loaded", "saved"]
         policies = "step step step off"
-        self.logs.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir(parents=True)
         self.image = self.logs / "initramfs"
         vm.make_image(self.image, self.build, self.args.module,
                       ["vm/clock-peer", "selftests/restore_witness"],
