@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE	/* accept4() */
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -76,4 +77,14 @@ int local_socket_listen(const char *path, mode_t mask, int backlog)
 		return fd;
 	close(fd);
 	return log_error(path, err);
+}
+
+int local_socket_accept(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	/* Who knocked may have gone. */
+	return errno == ECONNABORTED || errno == EINTR ? -EAGAIN : -errno;
 }

@@ -18,4 +18,14 @@
  */
 int local_socket_listen(const char *path, mode_t mask, int backlog);
 
+/**
+ * local_socket_accept() - take the next connection
+ * @listener: from local_socket_listen()
+ *
+ * Return: a descriptor, non-blocking; or a negative errno value: -EAGAIN if there
+ * is no connection after all. Others than that stay until something is closed, and
+ * so does the connection: do not ask again at once.
+ */
+int local_socket_accept(int listener);
+
 #endif /* HOST_LOCAL_SOCKET_H */

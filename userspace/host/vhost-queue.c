@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE	/* preadv2() */
 #include <errno.h>
-#include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "bell.h"
 #include "log.h"
 #include "vhost-inflight.h"
 #include "vhost-queue.h"
@@ -47,12 +49,8 @@ static struct ring_range range_at(const struct vhost_queue *q, uint64_t user, si
 /* The other side is asked to look; it may be gone, or never have told us how. */
 static void signal_fd(int fd)
 {
-	const uint64_t one = 1;
-	ssize_t unused = 0;
-
 	if (fd >= 0)
-		unused = write(fd, &one, sizeof(one));
-	(void)unused;
+		bell_ring(fd);
 }
 
 static bool any_ring_runs(const struct vhost *v)
@@ -180,16 +178,9 @@ void queue_reset(struct vhost_queue *q)
 
 void queue_set_fd(int *at, int fd)
 {
-	int flags;
-
 	if (*at >= 0)
 		close(*at);
 	*at = fd;
-	if (fd < 0)
-		return;
-	flags = fcntl(fd, F_GETFL);
-	if (flags >= 0)
-		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 int queue_set_log(struct vhost_queue *q, bool is_logged, uint64_t address)
@@ -278,15 +269,19 @@ static void send_notifications(struct vhost_queue *q)
 		q->vhost->has_more = true;
 }
 
-/* One that gives no eventfd's 8 bytes would wake us up for ever. */
+/*
+ * Not to wait is asked of each read: O_NONBLOCK would be the front-end's as well.
+ * One that gives no eventfd's 8 bytes would wake us up for ever.
+ */
 static void drain_kick(struct vhost_queue *q)
 {
 	uint64_t count;
+	struct iovec data = { &count, sizeof(count) };
 	ssize_t got;
 
 	if (q->kick < 0)
 		return;
-	got = read(q->kick, &count, sizeof(count));
+	got = preadv2(q->kick, &data, 1, -1, RWF_NOWAIT);
 	if (!got || (got < 0 && errno != EAGAIN && errno != EINTR))
 		queue_set_fd(&q->kick, -1);
 }

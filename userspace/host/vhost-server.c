@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#define _GNU_SOURCE	/* accept4() */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,17 +11,6 @@
 
 /* Messages taken in one go: the guest's clock is not to wait for long. */
 #define MESSAGES	32
-
-static int listen_at(struct vhost_server *server, const char *path)
-{
-	int fd = local_socket_listen(path, 0, 1);
-
-	if (fd < 0)
-		return fd;
-	server->listener = fd;
-	server->path = path;
-	return 0;
-}
 
 static int use_fd(struct vhost_server *server, int fd)
 {
@@ -50,17 +38,20 @@ int vhost_server_open(struct vhost_server *server, const char *path, int fd,
 	memset(server, 0, sizeof(*server));
 	server->listener = -1;
 	server->connection = -1;
-	err = path ? listen_at(server, path) : use_fd(server, fd);
-	if (err)
+	if (path)
+		err = server->listener = local_socket_listen(path, 0, 1);
+	else
+		err = use_fd(server, fd);
+	if (err < 0)
 		return err;
+	server->path = path;
 	err = vhost_init(&server->vhost, clocks, page_user);
-	if (!err)
-		return 0;
-	vhost_server_close(server);
-	return log_error("timerfd", err);
+	if (err)
+		vhost_server_close(server);
+	return err;
 }
 
-bool vhost_server_prepare(const struct vhost_server *server, struct pollfd *fds)
+bool vhost_server_prepare(struct vhost_server *server, struct pollfd *fds)
 {
 	const struct vhost *v = &server->vhost;
 	int all[VHOST_SERVER_FDS] = {
@@ -68,6 +59,10 @@ bool vhost_server_prepare(const struct vhost_server *server, struct pollfd *fds)
 		v->timer, v->load,
 	};
 
+	/* Once: then something else has happened, or some time has passed. */
+	if (server->is_tired)
+		all[0] = -1;
+	server->is_tired = false;
 	for (unsigned int i = 0; i < VHOST_QUEUES; i++)
 		all[3 + i] = v->queues[i].kick;
 	for (unsigned int i = 0; i < VHOST_SERVER_FDS; i++)
@@ -89,10 +84,15 @@ static void disconnect(struct vhost_server *server, int err)
 
 static void accept_one(struct vhost_server *server)
 {
-	server->connection = accept4(server->listener, NULL, NULL,
-				     SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (server->connection >= 0)
+	int fd = local_socket_accept(server->listener);
+
+	if (fd >= 0) {
 		log_line("a vhost-user front-end has come");
+		server->connection = fd;
+	} else if (fd != -EAGAIN) {
+		log_error("a vhost-user front-end", fd);
+		server->is_tired = true;
+	}
 }
 
 static int take_message(struct vhost_server *server)

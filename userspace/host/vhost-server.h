@@ -20,6 +20,7 @@
  * @listener: where front-ends come from, or -1
  * @connection: to the front-end, or -1
  * @path: of @listener, if it was made here, else NULL
+ * @is_tired: a connection could not be accepted: not to be tried at once
  */
 struct vhost_server {
 	struct vhost vhost;
@@ -27,6 +28,7 @@ struct vhost_server {
 	int listener;
 	int connection;
 	const char *path;
+	bool is_tired;
 };
 
 /**
@@ -50,7 +52,7 @@ int vhost_server_open(struct vhost_server *server, const char *path, int fd,
  *
  * Return: true if there is work to be done already.
  */
-bool vhost_server_prepare(const struct vhost_server *server, struct pollfd *fds);
+bool vhost_server_prepare(struct vhost_server *server, struct pollfd *fds);
 
 /**
  * vhost_server_work() - do what there is to do

@@ -1,31 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE	/* F_GETPIPE_SZ */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "vhost-state.h"
 
-static int do_not_wait(int fd)
+/*
+ * The end of a pipe that does not wait. O_NONBLOCK belongs to the open file, and
+ * that of @fd to the front-end as well: so the pipe is opened anew. What is no
+ * pipe might make us wait there already. @fd is used up.
+ */
+static int open_anew(int fd, int mode)
 {
-	int flags = fcntl(fd, F_GETFL);
+	char path[32];
+	int own;
 
-	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = fcntl(fd, F_GETPIPE_SZ) < 0 ? -1 : open(path, mode | O_NONBLOCK | O_CLOEXEC);
+	if (own < 0)
+		own = -errno;
+	close(fd);
+	return own;
 }
 
 int state_save(const struct vhost *v, int fd)
 {
 	uint8_t state[RTC_STATE_SIZE];
-	int err = do_not_wait(fd);
+	int own = open_anew(fd, O_WRONLY), err = 0;
 	ssize_t done;
 
+	if (own < 0)
+		return own;
 	rtc_save(&v->rtc, state);
-	if (!err) {
-		done = write(fd, state, sizeof(state));
-		if (done != sizeof(state))
-			err = done < 0 ? -errno : -EIO;
-	}
-	close(fd);
+	done = write(own, state, sizeof(state));
+	if (done != sizeof(state))
+		err = done < 0 ? -errno : -EIO;
+	close(own);
 	return err;
 }
 
@@ -44,13 +56,10 @@ static void finish(struct vhost *v, int err)
 
 void state_load(struct vhost *v, int fd)
 {
-	int err = do_not_wait(fd);
-
 	state_drop(v);
-	v->load = fd;
+	v->load = open_anew(fd, O_RDONLY);
 	v->load_have = 0;
-	if (err)
-		finish(v, err);
+	v->load_error = v->load < 0 ? v->load : 0;
 }
 
 void state_read(struct vhost *v)

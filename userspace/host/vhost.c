@@ -4,6 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bell.h"
+#include "log.h"
 #include "vhost-queue.h"
 #include "vhost-state.h"
 
@@ -12,14 +14,19 @@
 int vhost_init(struct vhost *v, const struct rtc_clocks *clocks,
 	       const struct vhost_page_user *page_user)
 {
+	int err;
+
 	*v = (struct vhost){ .page_user = *page_user, .timer = -1, .load = -1 };
 	rtc_init(&v->rtc, clocks);
 	for (unsigned int i = 0; i < VHOST_QUEUES; i++)
 		v->queues[i] = (struct vhost_queue){
 			.vhost = v, .kick = -1, .call = -1, .error = -1,
 		};
+	err = bell_prepare();
+	if (err)
+		return err;
 	v->timer = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	return v->timer < 0 ? -errno : 0;
+	return v->timer < 0 ? log_error("timerfd", -errno) : 0;
 }
 
 /*

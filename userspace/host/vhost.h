@@ -148,7 +148,7 @@ struct vhost {
  * @clocks: its clocks
  * @page_user: copied
  *
- * Return: 0, or a negative errno value.
+ * Return: 0, or a negative errno value; the reason has been logged.
  */
 int vhost_init(struct vhost *vhost, const struct rtc_clocks *clocks,
 	       const struct vhost_page_user *page_user);

@@ -6,9 +6,13 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 #include "host_front_end.h"
+
+/* Seconds until something that waits for ever has failed. */
+#define PATIENCE	60
 
 static unsigned int count_fds(void)
 {
@@ -249,12 +253,30 @@ TAP_TEST(a_kick_that_is_no_eventfd_is_dropped)
 	is_int(fe->server.vhost.queues[0].kick, -1);
 	need(!pipe(ends));
 	is_u64(fe_set_fd(fe, VHOST_SET_VRING_KICK, 0, ends[0]), 0);
-	ok(fe->server.vhost.queues[0].kick >= 0);
 	close(ends[1]);
 	fe_pump(fe);
 	is_int(fe->server.vhost.queues[0].kick, -1);
 	close(ends[0]);
 	close(dir);
+}
+
+/*
+ * O_NONBLOCK belongs to the open file: a front-end can take it away, and use up
+ * all the room there is.
+ */
+TAP_TEST(eventfds_that_block_hold_nobody)
+{
+	FRONT_END();
+
+	fe_start(fe);
+	alarm(PATIENCE);
+	for (int i = 0; i < VHOST_QUEUES; i++)
+		ok(!fcntl(fe->kick[i], F_SETFL, 0) && !fcntl(fe->call[i], F_SETFL, 0));
+	eventfd_write(fe->call[0], UINT64_MAX - 1 - fe_events(fe->call[0]));
+	is_u64(guest_read_clock(fe, 0), 1000000000);
+	is_u64(guest_read_clock(fe, 0), 1000000000);
+	is_alive(fe);
+	alarm(0);
 }
 
 TAP_TEST(guest_memory_that_is_cut_off_stops_the_rings_and_nothing_else)
@@ -337,6 +359,26 @@ TAP_TEST(a_front_end_goes_and_another_one_comes)
 	ok(recv(fe->sock, path, 1, MSG_DONTWAIT) <= 0 && errno != EAGAIN);
 	ok(!vhost_server_is_over(&fe->server));
 	close(page);
+}
+
+TAP_TEST(without_descriptors_it_does_not_try_to_accept_all_the_time)
+{
+	FRONT_END();
+	const struct pollfd knocked[VHOST_SERVER_FDS] = { { .revents = POLLIN } };
+	struct pollfd fds[VHOST_SERVER_FDS];
+	struct rlimit before, now;
+
+	fe->server.listener = fe->server.connection;
+	fe->server.connection = -1;
+	need(!getrlimit(RLIMIT_NOFILE, &before));
+	now = (struct rlimit){ 0, before.rlim_max };
+	need(!setrlimit(RLIMIT_NOFILE, &now));
+	vhost_server_work(&fe->server, knocked);
+	ok(!setrlimit(RLIMIT_NOFILE, &before));
+	vhost_server_prepare(&fe->server, fds);
+	is_int(fds[0].fd, -1);
+	vhost_server_prepare(&fe->server, fds);
+	is_int(fds[0].fd, fe->server.listener);
 }
 
 TAP_TEST(a_stale_socket_is_replaced_and_a_file_is_not)

@@ -4,7 +4,12 @@
  * suspended, saved and loaded, in flight.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+
 #include "host_front_end.h"
+
+/* Seconds until something that waits for ever has failed. */
+#define PATIENCE	60
 
 #define BUFFER_AT(i)	(0x28000U + 64 * (i))
 
@@ -239,6 +244,36 @@ TAP_TEST(a_state_that_is_none_is_refused)
 	is_u64(transfer(fe, 1, 0, &fd), 0x100);
 	is_u64(fe_get(fe, VHOST_CHECK_DEVICE_STATE), 1);
 	close(fd);
+}
+
+TAP_TEST(a_state_comes_through_a_pipe_and_nobody_waits_for_it)
+{
+	FRONT_END();
+	const uint32_t load[2] = { 1, 0 };
+	int ends[2], file = memfd_new(RTC_STATE_SIZE);
+
+	fe_handshake(fe);
+	alarm(PATIENCE);
+	/* Not to wait is a matter of ours, and not of who has the pipe as well. */
+	need(!pipe(ends));
+	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, load, 8, &ends[0], 1), 0x100);
+	ok(!fcntl(ends[0], F_SETFL, 0));
+	fe_pump(fe);
+	close(ends[0]);
+	close(ends[1]);
+	is_u64(fe_get(fe, VHOST_CHECK_DEVICE_STATE), 1);
+
+	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, load, 8, &file, 1), 0x100);
+	is_u64(fe_get(fe, VHOST_CHECK_DEVICE_STATE), 1);
+	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, (uint32_t[2]){ 0 }, 8, &file, 1), 0x101);
+	close(file);
+
+	/* And the other way: one that nobody reads. */
+	need(!pipe(ends));
+	close(ends[0]);
+	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, (uint32_t[2]){ 0 }, 8, &ends[1], 1), 0x101);
+	close(ends[1]);
+	alarm(0);
 }
 
 struct area {
