@@ -40,8 +40,8 @@ static json_t *target(const struct member *m)
 {
 	const struct vm_options *o = &m->config->options;
 
-	if (o->file)
-		return control_text(o->file);
+	if (o->file || o->ivshmem_socket)
+		return control_text(o->file ?: o->ivshmem_socket);
 	if (o->qemu_pid)
 		return json_sprintf("qemu-pid:%d", (int)o->qemu_pid);
 	return json_string(m->machine.vm.is_lent ? "vhost-user, lent" : "vhost-user");

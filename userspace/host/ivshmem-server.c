@@ -8,8 +8,8 @@
 
 #include "bell.h"
 #include "ivshmem-server.h"
+#include "local-socket.h"
 #include "log.h"
-#include "unix-socket.h"
 
 #define VERSION	0
 #define MEMORY	-1
@@ -115,6 +115,7 @@ static int welcome(struct ivshmem_server *s, int fd)
 	while (has_id(s, s->next_id))
 		s->next_id++;
 	*c = (struct ivshmem_client){ .fd = fd, .bell = bell, .id = s->next_id++ };
+	s->arrivals++;
 	log_line("ivshmem client %u has come", c->id);
 	work_on(s, c, POLLOUT);
 	return 0;
@@ -123,7 +124,7 @@ static int welcome(struct ivshmem_server *s, int fd)
 /* One that there is no room for is sent away: it would wait for us at its start. */
 static void accept_one(struct ivshmem_server *s)
 {
-	int fd = unix_accept(s->listener), err = fd < 0 ? fd : welcome(s, fd);
+	int fd = local_socket_accept(s->listener), err = fd < 0 ? fd : welcome(s, fd);
 
 	if (!err || err == -EAGAIN)
 		return;
@@ -143,7 +144,7 @@ int ivshmem_server_open(struct ivshmem_server *server, const char *path, int mem
 		server->clients[i].fd = -1;
 	if (err)
 		return err;
-	server->listener = unix_listen(path, IVSHMEM_CLIENTS);
+	server->listener = local_socket_listen(path, 0, IVSHMEM_CLIENTS);
 	return server->listener < 0 ? server->listener : 0;
 }
 

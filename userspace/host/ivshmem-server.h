@@ -48,6 +48,7 @@ struct ivshmem_client {
  * @path: of the socket
  * @listener: the socket
  * @memory: what is handed out
+ * @arrivals: how many clients have come so far
  * @next_id: for the next client, if it is free
  * @is_tired: a connection could not be accepted: not to be tried at once
  * @clients: those there are
@@ -56,6 +57,7 @@ struct ivshmem_server {
 	const char *path;
 	int listener;
 	int memory;
+	uint64_t arrivals;
 	uint16_t next_id;
 	bool is_tired;
 	struct ivshmem_client clients[IVSHMEM_CLIENTS];

@@ -46,6 +46,7 @@ int machine_open(struct machine *m, struct clock *clock)
 	int err = vm_start(&m->vm, clock);
 
 	m->first_fd = MACHINE_NO_FDS;
+	m->doorbell_fd = MACHINE_NO_FDS;
 	if (err)
 		return err;
 	err = open_server(m);
@@ -54,12 +55,32 @@ int machine_open(struct machine *m, struct clock *clock)
 	return err;
 }
 
+static struct ivshmem_server *doorbell(struct machine *m)
+{
+	return m->vm.has_page ? m->vm.target.server : NULL;
+}
+
+static int prepare_doorbell(struct machine *m, struct poll_set *set)
+{
+	int err;
+
+	m->doorbell_fd = MACHINE_NO_FDS;
+	if (!doorbell(m))
+		return 0;
+	err = poll_set_room(set, IVSHMEM_SERVER_FDS, &m->doorbell_fd);
+	if (!err)
+		ivshmem_server_prepare(doorbell(m), set->fds + m->doorbell_fd);
+	return err;
+}
+
 int machine_prepare(struct machine *m, struct poll_set *set)
 {
 	int pidfd = m->vm.has_page ? m->vm.target.pidfd : -1;
-	int err;
+	int err = prepare_doorbell(m, set);
 
 	m->first_fd = MACHINE_NO_FDS;
+	if (err)
+		return err;
 	if (m->state != MACHINE_RUNNING || (pidfd < 0 && !m->server))
 		return 0;
 	err = poll_set_room(set, m->server ? FDS : SERVER_FDS, &m->first_fd);
@@ -76,24 +97,6 @@ static void end(struct machine *m)
 {
 	machine_close(m);
 	m->state = MACHINE_ENDED;
-}
-
-void machine_work(struct machine *m, const struct poll_set *set)
-{
-	const struct pollfd *fds;
-
-	if (m->first_fd == MACHINE_NO_FDS)
-		return;
-	fds = set->fds + m->first_fd;
-	if (fds[END_FD].revents) {
-		log_line("the machine has ended");
-		end(m);
-	}
-	if (!m->server)
-		return;
-	vhost_server_work(m->server, fds + SERVER_FDS);
-	if (vhost_server_is_over(m->server))
-		end(m);
 }
 
 void machine_fail(struct machine *m)
@@ -114,6 +117,42 @@ static void check(struct machine *m, int err)
 		err = vm_disrupt(&m->vm);
 	if (err)
 		machine_fail(m);
+}
+
+/*
+ * The first client is the machine whose counter is known. Another one is another
+ * machine, or the same started again: with another counter.
+ */
+static void work_on_doorbell(struct machine *m, const struct pollfd *fds)
+{
+	uint64_t known = m->arrivals;
+
+	ivshmem_server_work(doorbell(m), fds);
+	m->arrivals = doorbell(m)->arrivals;
+	if (m->arrivals == known || m->arrivals == 1)
+		return;
+	log_line("the guest's counter is not known any more: another client has come");
+	check(m, vm_disrupt(&m->vm));
+}
+
+void machine_work(struct machine *m, const struct poll_set *set)
+{
+	const struct pollfd *fds;
+
+	if (m->doorbell_fd != MACHINE_NO_FDS && doorbell(m))
+		work_on_doorbell(m, set->fds + m->doorbell_fd);
+	if (m->first_fd == MACHINE_NO_FDS)
+		return;
+	fds = set->fds + m->first_fd;
+	if (fds[END_FD].revents) {
+		log_line("the machine has ended");
+		end(m);
+	}
+	if (!m->server)
+		return;
+	vhost_server_work(m->server, fds + SERVER_FDS);
+	if (vhost_server_is_over(m->server))
+		end(m);
 }
 
 void machine_tick(struct machine *m)

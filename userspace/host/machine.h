@@ -28,6 +28,8 @@ enum machine_state {
  * @state: as it says
  * @first_fd: in the poll set: the machine's end, then those of @server; or
  *	MACHINE_NO_FDS
+ * @doorbell_fd: those of the page's ivshmem server, or MACHINE_NO_FDS
+ * @arrivals: of clients there that are known here
  */
 struct machine {
 	struct vm vm;
@@ -36,6 +38,8 @@ struct machine {
 	bool takes_over;
 	enum machine_state state;
 	size_t first_fd;
+	size_t doorbell_fd;
+	uint64_t arrivals;
 };
 
 #define MACHINE_NO_FDS	SIZE_MAX

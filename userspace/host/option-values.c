@@ -150,6 +150,9 @@ static bool parse_vm(struct vm_options *o, int opt, const char *arg)
 	case OPT_FILE:
 		o->file = arg;
 		return *arg;
+	case OPT_IVSHMEM:
+		o->ivshmem_socket = arg;
+		return *arg;
 	case OPT_REPLACE:
 		o->replace = true;
 		return true;
@@ -266,12 +269,12 @@ const char *options_check_clock(const struct clock_options *o)
 /* And between those of a VM. */
 const char *options_check_vm(struct vm_options *o)
 {
-	if (o->file && o->qemu_pid)
-		return "--qemu-pid and --file exclude each other";
+	if (!!o->file + !!o->qemu_pid + !!o->ivshmem_socket > 1)
+		return "--qemu-pid, --file and --ivshmem-socket exclude each other";
 	if (o->vhost_socket && o->vhost_fd >= 0)
 		return "--vhost-socket and --vhost-fd exclude each other";
-	if (!o->file && !o->qemu_pid && !o->vhost_socket && o->vhost_fd < 0)
-		return "give one of --qemu-pid and --file, or one of --vhost-socket and --vhost-fd";
+	if (!vm_names_page(o) && !o->vhost_socket && o->vhost_fd < 0)
+		return "give one of --qemu-pid, --file and --ivshmem-socket, or one of --vhost-socket and --vhost-fd";
 	if (!o->file && o->replace)
 		return "--replace is for --file";
 	if (!o->guest.ratio)

@@ -11,6 +11,7 @@ static const struct option long_options[] = {
 	{ "qemu-pid", required_argument, NULL, OPT_QEMU_PID },
 	{ "file", required_argument, NULL, OPT_FILE },
 	{ "replace", no_argument, NULL, OPT_REPLACE },
+	{ "ivshmem-socket", required_argument, NULL, OPT_IVSHMEM },
 	{ "vhost-socket", required_argument, NULL, OPT_VHOST_SOCKET },
 	{ "vhost-fd", required_argument, NULL, OPT_VHOST_FD },
 	{ "tsc-offset", required_argument, NULL, OPT_TSC_OFFSET },
@@ -40,7 +41,7 @@ static const struct option long_options[] = {
 
 static const char help[] =
 "Usage: vmclock-hostd [--config=FILE] [--control=PATH]\n"
-"       vmclock-hostd [--qemu-pid=PID | --file=PATH]\n"
+"       vmclock-hostd [--qemu-pid=PID | --file=PATH | --ivshmem-socket=PATH]\n"
 "                     [--vhost-socket=PATH | --vhost-fd=FD] [OPTION]...\n"
 "Keeps VMClock pages up to date with the host's time, is the clock device of\n"
 "virtual machines, or both: of those that the file names, or of one.\n"
@@ -57,14 +58,17 @@ static const char help[] =
 "                            directories that lead to it\n"
 "  --replace                 put a page there also if the file holds something\n"
 "                            else: another file of that name takes its place\n"
+"  --ivshmem-socket=PATH     for QEMU's -device ivshmem-doorbell, which also brings\n"
+"                            the guest an interrupt with each update\n"
 "The clock device, virtio-rtc over vhost-user:\n"
 "  --vhost-socket=PATH       for front-ends to connect to, one after the other\n"
 "  --vhost-fd=FD             on this socket, listening or connected already\n"
 "The guest's counter:\n"
 "  --tsc-offset=TICKS        guest = host * ratio / 2^frac-bits + offset, modulo\n"
-"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid, and for\n"
-"  --tsc-frac-bits=BITS      a page or the counter of the clock device; the ratio\n"
-"                            is 1 by default. BITS: 48 (default, Intel), 32 (AMD)\n"
+"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid and\n"
+"  --tsc-frac-bits=BITS      --ivshmem-socket, and for a page or the counter of the\n"
+"                            clock device; the ratio is 1 by default. BITS: 48\n"
+"                            (default, Intel), 32 (AMD)\n"
 "  --tsc-offset-error=TICKS  how far the offset may be off; widens the bound\n"
 "The time:\n"
 "  --source=kernel           from the kernel's clock and its own bound (default)\n"
@@ -112,8 +116,9 @@ static const char *check_lone_vm(struct options *o)
 
 	if (!wrong)
 		wrong = options_check_clock(&o->clock);
-	if (!wrong && o->vm.qemu_pid && !o->vm.has_tsc_offset && !o->control)
-		wrong = "--qemu-pid needs --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)";
+	if (!wrong && (o->vm.qemu_pid || o->vm.ivshmem_socket) && !o->vm.has_tsc_offset &&
+	    !o->control)
+		wrong = "--qemu-pid and --ivshmem-socket need --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)";
 	if (!wrong && o->vm.wants_utc && o->clock.has_tai_offset)
 		wrong = "--tai-offset is for a TAI page";
 	return wrong;

@@ -21,9 +21,11 @@
 		     VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID)
 #define NOTICE_FLAGS (VMCLOCK_PAGE_FLAG_DISRUPTION_SOON |		\
 		      VMCLOCK_PAGE_FLAG_DISRUPTION_IMMINENT)
+/* Ours to say, line or no line. */
+#define OWN_FLAGS (NOTICE_FLAGS | VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT)
 /*
- * The generation counter belongs to the hypervisor. Nothing else is kept: we
- * can't notify, and of a coming disruption we know what publish_notice() is told.
+ * The generation counter belongs to the hypervisor. Nothing else is kept: who can
+ * be notified is known, and of a coming disruption what publish_notice() is told.
  */
 #define KEPT_FLAGS VMCLOCK_PAGE_FLAG_GENERATION_PRESENT
 
@@ -31,12 +33,14 @@
 #define SEC_MAX	(1ULL << 62)
 
 int publish_attach(struct publish *pub, struct vmclk_writer *writer,
-		   const struct shm *memory, const struct guest_counter *guest)
+		   const struct shm *memory, const struct ivshmem_server *bell,
+		   const struct guest_counter *guest)
 {
 	int err;
 
 	pub->writer = writer;
 	pub->memory = memory;
+	pub->bell = bell;
 	pub->guest = guest;
 	pub->is_held = false;
 	pub->is_hushed = false;
@@ -85,12 +89,15 @@ static void put(const struct publish *pub, const struct vmclk_snapshot *fields)
 {
 	vmclk_writer_commit(pub->writer, fields);
 	shm_mark_dirty(pub->memory, 0, sizeof(struct vmclock_page));
+	if (pub->bell)
+		ivshmem_server_ring(pub->bell);
 }
 
 /* Ends every update, so that none is missing in a dirty log. */
 static void commit(struct publish *pub)
 {
-	pub->fields.flags = (pub->fields.flags & ~NOTICE_FLAGS) | pub->notice;
+	pub->fields.flags = (pub->fields.flags & ~OWN_FLAGS) | pub->notice |
+			    (pub->bell ? VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT : 0);
 	if (!pub->is_hushed)
 		put(pub, &pub->fields);
 }
@@ -108,7 +115,7 @@ static struct vmclk_snapshot without_line(const struct vmclk_snapshot *f)
 	return (struct vmclk_snapshot){
 		.disruption_marker = f->disruption_marker,
 		.vm_generation_counter = f->vm_generation_counter,
-		.flags = f->flags & (KEPT_FLAGS | NOTICE_FLAGS),
+		.flags = f->flags & (KEPT_FLAGS | OWN_FLAGS),
 		.counter_id = COUNTER_ID,
 		.time_type = f->time_type,
 		.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING,

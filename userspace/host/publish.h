@@ -20,6 +20,7 @@
 
 #include "calibrate.h"
 #include "guest-counter.h"
+#include "ivshmem-server.h"
 #include "scale.h"
 #include "shm.h"
 #include "vmclk-writer.h"
@@ -28,6 +29,7 @@
  * struct publish - a page and what was last published there
  * @writer: the page
  * @memory: where it is
+ * @bell: who is to be told of each update, or NULL
  * @fields: what it says
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
@@ -40,6 +42,7 @@
 struct publish {
 	struct vmclk_writer *writer;
 	const struct shm *memory;
+	const struct ivshmem_server *bell;
 	struct vmclk_snapshot fields;
 	const struct guest_counter *guest;
 	bool was_torn;
@@ -56,14 +59,16 @@ struct publish {
  * @writer: the page
  * @memory: begins with the page, and is marked dirty when that is written; an
  *	empty handle will do for memory that nobody logs
+ * @bell: whose clients are told of each update, and the page promises it; or NULL
  * @guest: the counter
  *
- * All three stay the caller's, and are used until there is no next update.
+ * All four stay the caller's, and are used until there is no next update.
  *
  * Return: 0, or what vmclk_writer_found() gave.
  */
 int publish_attach(struct publish *pub, struct vmclk_writer *writer,
-		   const struct shm *memory, const struct guest_counter *guest);
+		   const struct shm *memory, const struct ivshmem_server *bell,
+		   const struct guest_counter *guest);
 
 /**
  * publish_found_line() - the line that was on the page

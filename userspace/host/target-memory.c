@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Pages without a name: one of our own, for as long as there is no other, and
- * one in guest memory that a front-end has handed over.
+ * Pages without a name: in memory of our own, and one in guest memory that a
+ * front-end has handed over.
  */
 #define _GNU_SOURCE	/* memfd_create() */
 #include <errno.h>
@@ -16,27 +16,32 @@
 #include "log.h"
 #include "target.h"
 
-static int format_private(struct target *target)
+#define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* The page's size is what hypervisors offer, however much memory there is. */
+static int format(int fd, size_t size)
 {
-	struct vmclock_page page;
+	uint8_t region[TARGET_SIZE] __attribute__((aligned(8))) = { 0 };
 
 	/* Never fails: it is long enough, and aligned. */
-	vmclk_writer_format(&page, sizeof(page));
-	if (ftruncate(target->fd, TARGET_SIZE) ||
-	    pwrite(target->fd, &page, sizeof(page), 0) != sizeof(page))
+	vmclk_writer_format(region, sizeof(region));
+	if (ftruncate(fd, size) || pwrite(fd, region, sizeof(region), 0) != sizeof(region) ||
+	    fcntl(fd, F_ADD_SEALS, SEALS))
 		return log_error("memfd", -errno);
-	return target_attach(target, "memfd");
+	return 0;
 }
 
-int target_private_open(struct target *target)
+int target_memory_open(struct target *target, size_t size)
 {
 	int err;
 
 	*target = (struct target){ .pidfd = -1 };
-	target->fd = memfd_create("vmclock-private", MFD_CLOEXEC);
+	target->fd = memfd_create("vmclock-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (target->fd < 0)
 		return log_error("memfd", -errno);
-	err = format_private(target);
+	err = format(target->fd, size);
+	if (!err)
+		err = target_attach(target, "memfd");
 	if (err)
 		target_close(target);
 	return err;

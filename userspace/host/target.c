@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <stdalign.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +56,10 @@ int target_check(const struct target *target)
 
 void target_close(struct target *target)
 {
+	if (target->server)
+		ivshmem_server_close(target->server);
+	free(target->server);
+	target->server = NULL;
 	vmclk_writer_close(target->writer);
 	shm_put(&target->shm);
 	if (target->fd >= 0)

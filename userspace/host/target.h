@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ivshmem-server.h"
 #include "shm.h"
 #include "vmclk-writer.h"
 
@@ -26,6 +27,7 @@
  * @len: up to the end of the file when it was opened; of memory that was lent,
  *	TARGET_SIZE
  * @writer: writes the page there
+ * @server: hands the memory out, and is to be told of updates; or NULL
  */
 struct target {
 	int fd;
@@ -35,6 +37,7 @@ struct target {
 	void *map;
 	size_t len;
 	struct vmclk_writer *writer;
+	struct ivshmem_server *server;
 };
 
 /**
@@ -57,12 +60,22 @@ int target_qemu_open(struct target *target, pid_t pid);
 int target_file_open(struct target *target, const char *path, bool replace);
 
 /**
- * target_private_open() - a page that nobody else sees
- * @target: filled in
+ * target_memory_open() - a page in memory of our own
+ * @target: filled in; nobody else sees it unless @fd is handed on
+ * @size: of the memory, not less than TARGET_SIZE
  *
  * Return: 0, or a negative error; the reason has been logged.
  */
-int target_private_open(struct target *target);
+int target_memory_open(struct target *target, size_t size);
+
+/**
+ * target_ivshmem_open() - a page for whoever connects a socket
+ * @target: filled in
+ * @path: of the socket; stays the caller's
+ *
+ * Return: 0, or a negative error; the reason has been logged.
+ */
+int target_ivshmem_open(struct target *target, const char *path);
 
 /**
  * target_lent_open() - a page in memory that somebody has handed over

@@ -11,7 +11,8 @@
 static int start_page_again(struct vm *vm)
 {
 	uint64_t notice = vm->pub.notice;
-	int err = publish_attach(&vm->pub, vm->target.writer, &vm->target.shm, &vm->guest);
+	int err = publish_attach(&vm->pub, vm->target.writer, &vm->target.shm,
+				 vm->target.server, &vm->guest);
 
 	if (err)
 		return target_check(&vm->target) ?: log_error("the page", -EPROTO);

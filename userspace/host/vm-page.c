@@ -8,9 +8,16 @@
 #include "log.h"
 #include "vm-internal.h"
 
-static bool names_page(const struct vm_options *o)
+bool vm_names_page(const struct vm_options *o)
 {
-	return o->file || o->qemu_pid;
+	return o->file || o->qemu_pid || o->ivshmem_socket;
+}
+
+/* Of the page that is open, or of another one that takes its place. */
+static int attach(struct vm *vm, struct publish *pub, const struct target *target)
+{
+	return publish_attach(pub, target->writer, &vm->target.shm, target->server,
+			      &vm->guest);
 }
 
 int vm_open_page(struct vm *vm)
@@ -22,11 +29,13 @@ int vm_open_page(struct vm *vm)
 		err = target_file_open(&vm->target, o->file, o->replace);
 	else if (o->qemu_pid)
 		err = target_qemu_open(&vm->target, o->qemu_pid);
+	else if (o->ivshmem_socket)
+		err = target_ivshmem_open(&vm->target, o->ivshmem_socket);
 	else
-		err = target_private_open(&vm->target);
+		err = target_memory_open(&vm->target, TARGET_SIZE);
 	if (err)
 		return err;
-	err = publish_attach(&vm->pub, vm->target.writer, &vm->target.shm, &vm->guest);
+	err = attach(vm, &vm->pub, &vm->target);
 	if (err) {
 		if (!target_check(&vm->target))
 			log_line("the page: %s", vmclk_strerror(err));
@@ -59,8 +68,7 @@ static void leave_page(struct vm *vm)
 	bool is_ours = publish_is_ours(&vm->pub);
 
 	vm->pub.is_hushed = false;
-	if (is_ours || !publish_attach(&vm->pub, vm->target.writer, &vm->target.shm,
-				       &vm->guest))
+	if (is_ours || !attach(vm, &vm->pub, &vm->target))
 		publish_unreliable(&vm->pub);
 	if (vm->is_lent) {
 		vm->left = vm->pub.fields;
@@ -102,7 +110,7 @@ static int move(struct vm *vm, const struct target *target)
 {
 	struct vmclk_snapshot before = vm->pub.fields;
 	struct publish pub;
-	int err = publish_attach(&pub, target->writer, &vm->target.shm, &vm->guest);
+	int err = attach(vm, &pub, target);
 
 	if (err)
 		return err;
@@ -125,8 +133,8 @@ void vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *di
 		shm_log_writes(&vm->target.shm, dirty);
 		return;
 	}
-	if (names_page(&vm->options) || !vm->has_guest) {
-		log_line("the guest's page is not fed: %s", names_page(&vm->options) ?
+	if (vm_names_page(&vm->options) || !vm->has_guest) {
+		log_line("the guest's page is not fed: %s", vm_names_page(&vm->options) ?
 			 "another one was asked for" : "its counter is not known, see --tsc-offset");
 		return;
 	}
@@ -148,7 +156,7 @@ void vm_return_page(struct vm *vm)
 	if (!vm->is_lent)
 		return;
 	/* Without memory for a page of our own there is no line any more either. */
-	if (target_private_open(&target) || move(vm, &target))
+	if (target_memory_open(&target, TARGET_SIZE) || move(vm, &target))
 		vm_stop(vm);
 	vm->is_lent = false;
 }

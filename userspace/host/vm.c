@@ -38,10 +38,10 @@ int vm_start(struct vm *vm, struct clock *clock)
 	vm->guest = o->guest;
 	vm->offset_error = o->offset_error;
 	vm->has_guest = o->has_tsc_offset;
-	vm->waits_for_counter = o->qemu_pid && !o->has_tsc_offset;
+	vm->waits_for_counter = (o->qemu_pid || o->ivshmem_socket) && !o->has_tsc_offset;
 	err = clock_choose_scale(clock, o->wants_utc, &vm->scale);
 	if (!err && clock->counter_error)
-		return o->file || o->qemu_pid ? clock->counter_error : 0;
+		return vm_names_page(o) ? clock->counter_error : 0;
 	if (!err)
 		err = vm_open_page(vm);
 	if (err)
@@ -71,7 +71,7 @@ static void log_start(const struct vm *vm)
 	snprintf(bound, sizeof(bound), "assumed to be within %llu ns",
 		 (unsigned long long)c->assumed_ns);
 	log_line("page of %s, counter at %llu.%03llu MHz, offset %lld, scale %s, bound %s, disruption marker %s",
-		 o->file ? o->file : page,
+		 o->file ?: o->ivshmem_socket ?: page,
 		 (unsigned long long)khz / 1000, (unsigned long long)khz % 1000,
 		 (long long)vm->guest.offset, scale_describe(&vm->scale),
 		 c->assumed_ns ? bound : teller[c->source],

@@ -32,7 +32,9 @@
 /**
  * struct vm_options - what the operator asked for
  * @qemu_pid: the QEMU process whose page is written, or 0
- * @file: the file that holds the page, or NULL; at most one of the two
+ * @file: the file that holds the page, or NULL
+ * @ivshmem_socket: where QEMU's ivshmem-doorbell device finds the page, or NULL; at
+ *	most one of the three
  * @replace: put a page where the file holds something else
  * @vhost_socket: where the vhost-user device listens, or NULL
  * @vhost_fd: a socket for it, or -1; at most one of the two
@@ -46,6 +48,7 @@
 struct vm_options {
 	pid_t qemu_pid;
 	const char *file;
+	const char *ivshmem_socket;
 	bool replace;
 	const char *vhost_socket;
 	int vhost_fd;
@@ -56,6 +59,14 @@ struct vm_options {
 	bool publishes;
 	uint32_t publish_us;
 };
+
+/**
+ * vm_names_page() - is it said which page is to be fed?
+ * @options: the VM's
+ *
+ * Return: true if so, else it is one that a front-end lends.
+ */
+bool vm_names_page(const struct vm_options *options);
 
 /* What the page offers, as far as the operator is told. */
 enum vm_state {

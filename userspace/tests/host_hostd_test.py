@@ -159,7 +159,7 @@ def help_and_version_are_there(_):
 
 
 def bad_usage_is_exit_status_2(tmp):
-    refused("one of --qemu-pid and --file")
+    refused("one of --qemu-pid, --file")
     refused("--interval=5", f"--file={tmp}/p", "--interval=5")
     check(not (tmp / "p").exists(), "a file was made")
 

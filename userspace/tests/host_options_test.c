@@ -173,6 +173,12 @@ TAP_TEST(one_page_has_to_be_named)
 	refuses("--qemu-pid=1 --tsc-offset=0 --replace");
 	runs("--qemu-pid=1 --tsc-offset=0");
 	runs("--file=p --replace");
+	refuses("--ivshmem-socket=s");
+	refuses("--ivshmem-socket= --tsc-offset=0");
+	refuses("--ivshmem-socket=s --tsc-offset=0 --file=p");
+	refuses("--ivshmem-socket=s --tsc-offset=0 --qemu-pid=1");
+	refuses("--ivshmem-socket=s --tsc-offset=0 --replace");
+	runs("--ivshmem-socket=s --tsc-offset=0 --vhost-fd=0");
 }
 
 TAP_TEST(without_options_there_is_a_file_to_be_read)

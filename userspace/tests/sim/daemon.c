@@ -32,7 +32,7 @@ void daemon_start(struct daemon *d, const struct source_reading *reading)
 	bool has_found;
 
 	need(!vmclk_writer_attach(&d->page, sizeof(d->page), &d->writer) &&
-	     !publish_attach(&d->pub, d->writer, &d->memory, &d->guest), "no page");
+	     !publish_attach(&d->pub, d->writer, &d->memory, NULL, &d->guest), "no page");
 	scale_init(&d->scale, reading, &d->list, d->wants_utc,
 		   d->has_tai_offset ? &d->tai_offset : NULL);
 	calibrate_init(&d->cal, d->interval_ns, DRIFT_PPB);
