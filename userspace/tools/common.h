@@ -25,8 +25,9 @@
  * @duration_ns: --for (lint, record, feed-chrony, steer); 0 if not given
  * @count: --count (watch, record, feed-chrony, steer); 0 means no end
  * @path: the page or the trace, or NULL for the default; --page (exec)
- * @output: --output (plot), or NULL
+ * @output: --output (plot, acpi-table), or NULL
  * @socket: --socket (feed-chrony), or NULL
+ * @slot: --slot (acpi-table); 0 if not given
  * @command: the program and its arguments (exec); the command line (host)
  */
 struct options {
@@ -39,6 +40,7 @@ struct options {
 	const char *path;
 	const char *output;
 	const char *socket;
+	uint64_t slot;
 	char **command;
 };
 
@@ -53,6 +55,7 @@ int cmd_plot(const struct options *opt);
 int cmd_steer(const struct options *opt);
 int cmd_host(const struct options *opt);
 int cmd_feed_chrony(const struct options *opt);
+int cmd_acpi_table(const struct options *opt);
 
 /* Print "vmclockctl: object: reason" to stderr. */
 void complain(const char *object, const char *fmt, ...)

@@ -32,6 +32,7 @@ static const char help[] =
 "       vmclockctl host  [--socket=PATH] reload\n"
 "       vmclockctl feed-chrony --socket=SOCKET [--interval=SEC] [--count=N]\n"
 "                              [--for=SEC] [PATH]\n"
+"       vmclockctl acpi-table --slot=N [--output=FILE]\n"
 "\n"
 "Look at a VMClock page: a clock that a hypervisor shares with its guest.\n"
 "PATH is a device or a file with a page in it; without it /dev/vmclock, or the\n"
@@ -56,6 +57,9 @@ static const char help[] =
 "         it no more; 'reload': read the configuration again\n"
 "  feed-chrony  be a reference clock of chronyd (refclock SOCK), while the page can\n"
 "         be trusted\n"
+"  acpi-table\n"
+"         for a host: what QEMU's -acpitable file= takes, so that a guest finds the\n"
+"         page in an ivshmem device by ACPI\n"
 "\n"
 "  --json          one JSON object a line. 64-bit values are strings of decimal\n"
 "                  digits, because many readers of JSON lose digits above 2^53\n"
@@ -67,8 +71,10 @@ static const char help[] =
 "                  end)\n"
 "  --step          set the clock, at the start and after a disruption, if it is off\n"
 "                  by more than 0.1 s, and only then steer it\n"
-"  --output=FILE   where the picture goes; its name says which kind it is\n"
+"  --output=FILE   where the picture goes, and its name says which kind it is; or\n"
+"                  the table\n"
 "  --socket=SOCKET where chronyd listens\n"
+"  --slot=N        the device's addr= on QEMU's bus 0, 1 to 31 or in hexadecimal\n"
 "  --help, --version\n"
 "\n"
 "Exit status: 0 all is well; 1 the clock can't be used, or lint has an error or\n"
@@ -93,6 +99,7 @@ static const struct verb {
 	{ "steer", cmd_steer, "jicfs" },
 	{ "host", cmd_host, "" },
 	{ "feed-chrony", cmd_feed_chrony, "icfS" },
+	{ "acpi-table", cmd_acpi_table, "on" },
 };
 
 static const struct verb *find_verb(const char *name)
@@ -120,12 +127,13 @@ static bool parse_interval(const char *text, uint64_t *ns)
 	return true;
 }
 
-static bool parse_count(const char *text, uint64_t *count)
+/* @base: 10, or 0 for 0x as well. */
+static bool parse_count(const char *text, int base, uint64_t *count)
 {
 	char *end;
 
 	errno = 0;
-	*count = strtoull(text, &end, 10);
+	*count = strtoull(text, &end, base);
 	return *text >= '0' && *text <= '9' && !*end && !errno && *count;
 }
 
@@ -168,8 +176,12 @@ static int parse_option(int c, struct options *opt)
 		opt->socket = optarg;
 		break;
 	case 'c':
-		if (!parse_count(optarg, &opt->count))
+		if (!parse_count(optarg, 10, &opt->count))
 			return usage(optarg, "not a number above 0");
+		break;
+	case 'n':
+		if (!parse_count(optarg, 0, &opt->slot))
+			return usage(optarg, "not the number of a slot above 0");
 		break;
 	default:
 		if (!parse_interval(optarg, c == 'f' ? &opt->duration_ns : &opt->interval_ns))
@@ -189,6 +201,7 @@ static int parse(int argc, char **argv, const char *takes, struct options *opt)
 		{ "step", no_argument, NULL, 's' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "socket", required_argument, NULL, 'S' },
+		{ "slot", required_argument, NULL, 'n' },
 		{ 0 }
 	};
 	int c, which = 0;
