@@ -40,10 +40,12 @@ static int vmclock_pci_probe(struct pci_dev *pdev, const struct pci_device_id *i
 
 	if (!(pci_resource_flags(pdev, PAGE_BAR) & IORESOURCE_MEM) || room < VMCLOCK_PAGE_SIZE_MIN)
 		return -ENODEV;
+	/* Not ours if the firmware describes a device in there, most likely of this page. */
+	if (pdev->resource[PAGE_BAR].child)
+		return -ENODEV;
 	err = pci_enable_device_mem(pdev);
 	if (err)
 		return err;
-	/* Not ours if the firmware describes a device in there, maybe this very page. */
 	err = pci_request_region(pdev, PAGE_BAR, VMCLOCK_DRIVER_NAME);
 	if (err)
 		goto err_disable;

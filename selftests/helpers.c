@@ -88,6 +88,8 @@ bool t_platform_device(int page, char *name, size_t size)
 
 	if (page == T_QEMU)
 		strcpy(want, "\\_SB_.VCLK");
+	else if (page == T_ACPI_SERVED)
+		strcpy(want, "\\_SB_.PCI0.SA0_.VCLK");
 	else
 		snprintf(want, sizeof(want), "\\_SB_.VCP%X", page);
 	return acpi_device(want, acpi_name, sizeof(acpi_name)) &&
@@ -122,7 +124,7 @@ static bool device_dir(int page, char *path, size_t size)
 {
 	char device[64];
 
-	if (page >= T_PCI) {
+	if (page >= T_PCI && page != T_ACPI_SERVED) {
 		t_pci_dir(page, path, size);
 		return true;
 	}

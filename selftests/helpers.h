@@ -23,6 +23,9 @@
 #define T_PCI		0x20
 #define T_PCI_LATER	0x21
 #define T_PCI_NOTIFIED	0x22
+/* And those that vmclock-hostd writes: see vm/served.py. */
+#define T_PCI_SERVED	0x23
+#define T_ACPI_SERVED	0x24
 
 #define T_DRIVER_DIR "/sys/bus/platform/drivers/vmclock-cdev"
 #define T_PCI_DRIVER_DIR "/sys/bus/pci/drivers/vmclock-cdev"

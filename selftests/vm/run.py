@@ -3,7 +3,8 @@
 """Boots the test machine and judges what comes out of it.
 
   run.py stock   QEMU's device as it is, markers only, and pages of our own
-  run.py unstable  the same, with a TSC that the kernel does not trust
+  run.py unstable  the same, with a TSC that the kernel does not trust, and pages
+                   that the host writer serves
   run.py feed    the host writer puts real time into the device's page
   run.py run     the same, for people to watch; see --seconds
   run.py bench   the same, for what an ioctl costs
@@ -36,6 +37,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import pages		# pylint: disable=wrong-import-position
 import referee
+import served
 import tap
 import vm
 
@@ -116,7 +118,7 @@ class Run:
         self.fed = any(program.name == PEER for program in self.programs)
         self.frames = {}
         self.current = None
-        self.hostd = self.referee = self.machine = None
+        self.hostd = self.referee = self.machine = self.served = None
         self.trouble = []
         self.offset_checked = False
         self.judged = 0
@@ -133,8 +135,12 @@ class Run:
         self.say(f"booting the {self.args.mode} machine"
                  f" (half a minute to three), logs in {self.logs}")
         with contextlib.ExitStack() as stack:
+            options = []
+            if self.args.mode == "unstable":
+                self.served = served.Served(stack, self.build, self.logs)
+                options = self.served.options()
             self.machine = stack.enter_context(
-                vm.Machine(self.args.kernel, image, self.logs, self.args.mode))
+                vm.Machine(self.args.kernel, image, self.logs, self.args.mode, options))
             self.stack = stack
             self.selector = stack.enter_context(selectors.DefaultSelector())
             self.record = stack.enter_context(open(self.logs / "output.log", "w",
@@ -294,6 +300,8 @@ class Run:
         if self.hostd and vm.stop(self.hostd):
             self.trouble.append(f"vmclock-hostd did not end well: {self.hostd.returncode},"
                                 f" see {self.logs / 'hostd.log'}")
+        if self.served:
+            self.trouble += self.served.end()
         self.trouble += [f"kernel log: {line}" for line in
                          vm.splats(self.logs / "console.log")]
 

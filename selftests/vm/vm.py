@@ -96,8 +96,9 @@ def pack(root, path):
 class Machine:
     """A running guest. A context manager: leaving it ends everything."""
 
-    def __init__(self, kernel, image, logs, mode):
+    def __init__(self, kernel, image, logs, mode, more_options=()):
         self.kernel, self.image, self.logs = kernel, image, logs
+        self.more_options = list(more_options)
         self.own_pages = mode in ("stock", "unstable")
         self.tsc = TSC.get(mode, TSC_TRUSTED)
         self.token = secrets.token_hex(16)
@@ -112,7 +113,8 @@ class Machine:
             if self.own_pages:
                 self.functions = ivshmem.Functions(stack, self.tmp / "bell")
             log = stack.enter_context(open(self.logs / "qemu.log", "wb"))
-            self.qemu = start(self.command() + self.add_pages(), stdout=log, stderr=log,
+            command = self.command() + self.add_pages() + self.more_options
+            self.qemu = start(command, stdout=log, stderr=log,
                               pass_fds=(self.ram_fd, *self.function_fds()))
             stack.callback(stop, self.qemu)
             if self.functions:
