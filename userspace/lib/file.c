@@ -52,13 +52,19 @@ int vmclk__file_read(struct page_file *f)
 	return 0;
 }
 
+/* What can't be opened for writing like a file is none. */
+static int open_error(int errnum)
+{
+	return errnum == EISDIR || errnum == ENXIO || errnum == ENODEV ? -EINVAL : -errnum;
+}
+
 int vmclk__file_open(struct page_file *f, int dir, const char *name, int flags)
 {
 	int err;
 
 	f->fd = openat(dir, name, OPEN_FLAGS | flags, 0644);
 	if (f->fd < 0)
-		return -errno;
+		return open_error(errno);
 	err = lock_named(f->fd, dir, name);
 	if (!err)
 		err = vmclk__file_read(f);

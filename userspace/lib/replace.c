@@ -75,7 +75,7 @@ int vmclk__clear_leftover(const struct vmclk_writer *w)
 
 	if (err == -ENOENT)
 		return 0;
-	if (err == -EINVAL || err == -ELOOP || err == -EISDIR)
+	if (err == -EINVAL || err == -ELOOP)
 		return -EEXIST;
 	if (err)
 		return err;
@@ -120,17 +120,43 @@ static void carry_over(const struct page_file *old, struct vmclk_writer *to)
 	vmclk_writer_write(to, &snap);
 }
 
+static int swap_names(const struct vmclk_writer *w)
+{
+	return renameat2(w->dir, w->new_name, w->dir, w->name, RENAME_EXCHANGE) ? -errno : 0;
+}
+
+/*
+ * What had the name was not @old: somebody who knows nothing of locks had just put
+ * it there. It gets its name back, and who has opened ours meanwhile is told.
+ */
+static int swap_back(const struct vmclk_writer *w, struct page_file *new)
+{
+	int err = swap_names(w);
+
+	if (!err && !vmclk__file_read(new))
+		bury(new);
+	return err ? err : -ESTALE;
+}
+
 /*
  * Puts the new inode in the old one's place, and tells the old one's readers.
  * After that there is no way back: if they can't be told, the next writer will.
+ * Where nobody can read a page the caller has been told to replace whatever is
+ * there, and that is what happens: nothing is left that a next one would find.
  */
-static int exchange(const struct vmclk_writer *w, const struct page_file *old)
+static int exchange(const struct vmclk_writer *w, const struct page_file *old,
+		    struct page_file *new)
 {
-	bool has_readers = may_have_readers(old);
+	int err;
 
-	if (renameat2(w->dir, w->new_name, w->dir, w->name, has_readers ? RENAME_EXCHANGE : 0))
-		return -errno;
-	if (has_readers && !bury(old))
+	if (!may_have_readers(old))
+		return renameat(w->dir, w->new_name, w->dir, w->name) ? -errno : 0;
+	err = swap_names(w);
+	if (err)
+		return err;
+	if (!vmclk__is_named(old->fd, w->dir, w->new_name))
+		return swap_back(w, new);
+	if (!bury(old))
 		unlinkat(w->dir, w->new_name, 0);
 	return 0;
 }
@@ -149,7 +175,7 @@ int vmclk__replace(struct vmclk_writer *w, const struct page_file *old, uint32_t
 	if (err)
 		goto err_unlink;
 	carry_over(old, &mine);
-	err = exchange(w, old);
+	err = exchange(w, old, &new);
 	if (err)
 		goto err_unmap;
 	w->page = mine.page;
@@ -162,7 +188,8 @@ int vmclk__replace(struct vmclk_writer *w, const struct page_file *old, uint32_t
 err_unmap:
 	munmap(mine.page, sizeof(*mine.page));
 err_unlink:
-	unlinkat(w->dir, w->new_name, 0);
+	if (vmclk__is_named(new.fd, w->dir, w->new_name))
+		unlinkat(w->dir, w->new_name, 0);
 	close(new.fd);
 	return err;
 }

@@ -50,6 +50,9 @@ static int try_open(struct vmclk_writer *w, uint32_t size, unsigned int flags)
 		/* fallthrough */
 	case FILE_OLD:
 		err = vmclk__replace(w, &f, size);
+		/* Somebody put another file there: what is it? */
+		if (err == -ESTALE && w->fd < 0)
+			err = -EAGAIN;
 		break;
 	}
 out_close:

@@ -6,8 +6,105 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 
 #include "page_files.h"
+
+/* Puts it at the path when the next replacement is about to be made. */
+static const char *stranger;
+static char other_path[128];
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned int flags)
+{
+	const char *now = stranger;
+
+	stranger = NULL;
+	if (now)
+		is_int(rename(now, path), 0);
+	return syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+static void put_file(const char *name, const char *text)
+{
+	int fd = open(name, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+
+	is_int(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void put_stranger(const char *text)
+{
+	snprintf(other_path, sizeof(other_path), "%s.other", path);
+	put_file(other_path, text);
+	stranger = other_path;
+}
+
+static bool has_text(const char *name, const char *text)
+{
+	char found[64] = "";
+	int fd = open(name, O_RDONLY);
+
+	(void)!read(fd, found, sizeof(found) - 1);
+	close(fd);
+	return !strcmp(found, text);
+}
+
+TAP_TEST(a_file_that_comes_in_between_stays_when_a_writer_moves)
+{
+	struct vmclk_snapshot s;
+	struct vmclk_writer *w;
+	struct vmclk *old;
+
+	clear();
+	w = writer_of(path, 512);
+	need(w);
+	write_update(w, 5);
+	old = reader_of(path);
+	need(old);
+	put_stranger("somebody's");
+	is_int(vmclk_writer_replace(w, 4096), -ESTALE);
+	ok(has_text(path, "somebody's"));
+	ok(!exists(new_path));
+	/* The writer is where it was. */
+	write_update(w, 6);
+	is_int(vmclk_snapshot(old, &s), 0);
+	ok(update_is_whole(&s));
+	vmclk_close(old);
+	vmclk_writer_close(w);
+	unlink(path);
+}
+
+TAP_TEST(a_file_that_comes_in_between_stays_when_a_page_is_opened)
+{
+	struct vmclk_writer *w;
+
+	clear();
+	put_page(path, 104, 42);
+	put_stranger("somebody's");
+	is_int(vmclk_writer_open(path, 0, 0, &w), -VMCLK_EMALFORMED);
+	ok(has_text(path, "somebody's"));
+	ok(!exists(new_path));
+	unlink(path);
+}
+
+TAP_TEST(a_socket_under_the_second_name_is_left_alone)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct vmclk_writer *w;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	clear();
+	put_page(path, 104, 42);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", new_path);
+	is_int(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	is_int(vmclk_writer_open(path, 0, 0, &w), -EEXIST);
+	ok(exists(new_path));
+	is_int(vmclk_writer_open(new_path, 0, 0, &w), -EINVAL);
+	close(fd);
+	unlink(new_path);
+}
 
 TAP_TEST(a_smaller_page_is_replaced_and_its_readers_are_told)
 {

@@ -201,7 +201,7 @@ TAP_TEST(what_is_no_file_is_refused)
 
 	clear();
 	snprintf(link, sizeof(link), "%s/link", dir);
-	is_int(vmclk_writer_open(dir, 0, REPLACE, &w), -EISDIR);
+	is_int(vmclk_writer_open(dir, 0, REPLACE, &w), -EINVAL);
 	is_int(mkfifo(path, 0644), 0);
 	is_int(vmclk_writer_open(path, 0, REPLACE, &w), -EINVAL);
 	unlink(path);
