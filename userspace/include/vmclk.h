@@ -131,6 +131,7 @@ enum vmclk_reason {
  * @counter_valid: this machine has the counter the page names, and trusts it
  * @boot_unknown: the page is a file on a disk, where one from before a reboot
  *	looks the same: its counter and its markers may be of another life
+ * @reserved: zero; room for what the page may say some day
  *
  * Which fields hold depends on @flags and @size: struct vmclock_page in
  * <linux/vmclock-page.h> says how.
@@ -161,6 +162,7 @@ struct vmclk_snapshot {
 	uint8_t counter_period_shift;
 	uint8_t counter_valid;
 	uint8_t boot_unknown;
+	uint8_t reserved[68];
 };
 
 /* struct vmclk_stamp, @valid. */
@@ -197,6 +199,7 @@ struct vmclk_snapshot {
  * @time_type: VMCLOCK_PAGE_TIME_*
  * @clock_status: VMCLOCK_PAGE_STATUS_*
  * @reason: enum vmclk_reason; VMCLK_OK exactly if VMCLK_STAMP_TIME is valid
+ * @reserved: zero; room for more, with a bit of @valid
  *
  * All of it comes from one window of the page's sequence count.
  */
@@ -215,6 +218,7 @@ struct vmclk_stamp {
 	uint8_t clock_status;
 	uint8_t leap_indicator;
 	uint8_t reason;
+	uint8_t reserved[22];
 };
 
 /**

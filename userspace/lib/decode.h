@@ -8,6 +8,7 @@
 
 #include <endian.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <linux/vmclock-page.h>
 
@@ -51,6 +52,7 @@ static inline uint32_t decode(const struct vmclock_page *page, struct vmclk_snap
 	snap->smear_hint = LOAD(page->smear_hint);
 	snap->leap_indicator = LOAD(page->leap_indicator);
 	snap->counter_period_shift = LOAD(page->counter_period_shift);
+	memset(snap->reserved, 0, sizeof(snap->reserved));
 	return le32toh(LOAD(page->magic));
 }
 

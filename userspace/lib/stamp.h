@@ -58,7 +58,7 @@ static inline struct vmclk__line simple_line(const struct vmclk_snapshot *snap)
 }
 
 /*
- * All but the time. The last word whole, padding included, as vmclk__put() does
+ * All but the time. The last words whole, what is reserved included, as vmclk__put() does
  * with its own: a stamp has no byte that was not written.
  */
 static inline void fill_markers(struct vmclk_stamp *stamp, const struct vmclk_snapshot *snap,
@@ -77,7 +77,8 @@ static inline void fill_markers(struct vmclk_stamp *stamp, const struct vmclk_sn
 	stamp->tai_offset_sec = has_tai ? snap->tai_offset_sec : 0;
 	stamp->time_type = snap->time_type;
 	stamp->clock_status = snap->clock_status;
-	memset((char *)stamp + offsetof(struct vmclk_stamp, leap_indicator), 0, 8);
+	memset((char *)stamp + offsetof(struct vmclk_stamp, leap_indicator), 0,
+	       sizeof(*stamp) - offsetof(struct vmclk_stamp, leap_indicator));
 	stamp->leap_indicator = snap->leap_indicator;
 }
 

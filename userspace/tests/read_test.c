@@ -311,6 +311,42 @@ TAP_TEST(a_fifo_is_refused_without_waiting_for_its_writer)
 	rmdir(dir);
 }
 
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+	while (len && !bytes[len - 1])
+		len--;
+	return !len;
+}
+
+/* In a simple case and in one that needs the rare arithmetic. */
+TAP_TEST(what_is_reserved_is_zero)
+{
+	static const uint8_t scales[] = { VMCLOCK_PAGE_TIME_TAI, VMCLOCK_PAGE_TIME_UTC };
+
+	for (size_t i = 0; i < sizeof(scales); i++) {
+		struct vmclock_page page = good_page();
+		struct vmclk_snapshot snap;
+		struct vmclk_stamp stamp;
+		struct test_page t;
+		struct vmclk *clk;
+
+		page.time_type = scales[i];
+		t = page_make(&page, PAGE_BYTES, F_SEAL_SHRINK);
+		need(!vmclk_open(t.path, &clk));
+		memset(&snap, 0xcc, sizeof(snap));
+		is_int(vmclk_snapshot(clk, &snap), 0);
+		ok(is_zero(snap.reserved, sizeof(snap.reserved)));
+		memset(&stamp, 0xcc, sizeof(stamp));
+		vmclk_stamp_at(&snap, snap.counter, &stamp);
+		ok(is_zero(stamp.reserved, sizeof(stamp.reserved)));
+		memset(&stamp, 0xcc, sizeof(stamp));
+		vmclk_now(clk, &stamp);
+		ok(is_zero(stamp.reserved, sizeof(stamp.reserved)));
+		vmclk_close(clk);
+		page_drop(&t);
+	}
+}
+
 /*
  * A read that fails leaves the answers as they were, all of them. The failure
  * is made by @spoil after the page was opened.
