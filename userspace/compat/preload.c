@@ -29,7 +29,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static struct vmclk *page;
+static struct vmclk *page;	/* once set it stays; with it: */
 static struct stat page_file;	/* what its descriptor led to at the start */
 static bool is_off;		/* no page: the shim does nothing */
 static struct smooth utc, tai;
@@ -77,7 +77,21 @@ static bool page_is_open(void)
 	return same;
 }
 
-/* 0, or why the page gives no time for @id that can be trusted. */
+/*
+ * Others' constructors may have started threads that ask for the time already.
+ * Pairs with share_page(): who sees the pointer sees the handle, and page_file.
+ */
+static struct vmclk *shared_page(void)
+{
+	return __atomic_load_n(&page, __ATOMIC_ACQUIRE);
+}
+
+static void share_page(struct vmclk *clk)
+{
+	__atomic_store_n(&page, clk, __ATOMIC_RELEASE);
+}
+
+/* 0, or why the page, which is there, gives no time for @id that can be trusted. */
 static int page_read(clockid_t id, int64_t *ns)
 {
 	struct vmclk_stamp stamp, out;
@@ -100,14 +114,14 @@ static int64_t shim_ns(clockid_t id)
 	struct smooth *s = id == CLOCK_TAI ? &tai : &utc;
 	int64_t floor = smooth_floor(s), ns;
 
-	if (!page || page_read(id, &ns))
+	if (!shared_page() || page_read(id, &ns))
 		ns = kernel_ns(id);
 	return smooth_tell(s, floor, ns, monotonic_ns);
 }
 
 static bool is_ours(clockid_t id)
 {
-	return !is_off && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_TAI);
+	return !__atomic_load_n(&is_off, __ATOMIC_RELAXED) && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE || id == CLOCK_TAI);
 }
 
 EXPORT int clock_gettime(clockid_t id, struct timespec *ts)
@@ -188,16 +202,18 @@ static void check_page(void)
 static void __attribute__((constructor)) start(void)
 {
 	const char *path = secure_getenv("VMCLK_PRELOAD_PAGE");
+	struct vmclk *clk;
 	int err;
 
 	next_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
 	next_timespec_get = dlsym(RTLD_NEXT, "timespec_get");
-	err = vmclk_open(path, &page);
+	err = vmclk_open(path, &clk);
 	if (!err) {
-		fstat(vmclk_fd(page), &page_file);
+		fstat(vmclk_fd(clk), &page_file);
+		share_page(clk);
 		check_page();
 		return;
 	}
-	is_off = true;
+	__atomic_store_n(&is_off, true, __ATOMIC_RELAXED);
 	complain(path ? path : "/dev/vmclock", vmclk_strerror(err));
 }
