@@ -25,9 +25,11 @@ __extension__ typedef unsigned __int128 vmclk__u128;
  * vmclk_counter() - read this machine's counter, in order
  *
  * The counter that pages of this architecture name: x86's TSC or arm64's
- * virtual count. It is not read before the loads that stand in front of it in
- * the program have their values (counter.h in the library's sources has the
- * argument), so a reading says when something was already known.
+ * virtual count. It is not read before a branch in front of it, and the loads that
+ * decided the branch have their values: so a reading says when something was
+ * already known, if the program has branched on that. On x86 all loads in front of
+ * it have theirs, on arm64 others may still be under way. counter.h in the
+ * library's sources has the argument.
  *
  * Context: any.
  * Return: the reading, for vmclk_convert() and the like; 0 where no page can

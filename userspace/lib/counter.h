@@ -13,6 +13,12 @@
  *   context synchronisation event that depends on a load is not read before
  *   that load has its value. Loads of the page's fields may still be under way:
  *   that does no harm, the second check of the sequence comes after them too.
+ *   It takes both. ISB does not wait for loads; it is the branch that must be
+ *   decided before the ISB may complete. Without one in front of it, nothing
+ *   holds the count back behind a load, and a DSB would cost more than all of
+ *   the window. So each caller has its branch: window.h and vmclk-inline.h on
+ *   what closed the window of the copy in use; the public vmclk_counter() says
+ *   that it wants one.
  *
  * counter_dependent() gives a pointer that depends on the counter's value, so
  * that a load through it can't be issued before the counter has been read. An

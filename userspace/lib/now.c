@@ -42,10 +42,14 @@ HOT int vmclk_convert(const struct vmclk *clk, uint64_t counter, struct vmclk_st
 HOT int vmclk_now_from(const struct vmclk *clk, struct vmclk_snapshot *snap,
 		   struct vmclk_stamp *stamp)
 {
-	uint64_t counter = counter_read_ordered();
 	bool unchanged = false;
+	uint64_t counter;
 	int err = 0;
 
+	/* No copy: and the branch that the counter needs, wherever @snap is from. */
+	if (__builtin_expect(snap->seq_count & 1, 0))
+		goto refill;
+	counter = counter_read_ordered();
 	if (clk->page)
 		unchanged = is_unchanged(clk, clk->page, counter_dependent(clk->page, counter),
 					 snap);
@@ -55,7 +59,7 @@ HOT int vmclk_now_from(const struct vmclk *clk, struct vmclk_snapshot *snap,
 		return err;
 	if (unchanged && stamp_simple(snap, counter, stamp))
 		return 0;
-
+refill:
 	err = vmclk_snapshot(clk, snap);
 	return err ? err : vmclk_stamp_at(snap, snap->counter, stamp);
 }
