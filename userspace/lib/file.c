@@ -128,17 +128,17 @@ int vmclk__file_init(const struct page_file *f, uint32_t size)
 
 int vmclk__file_adopt(struct vmclk_writer *w, const struct page_file *f)
 {
+	struct page_file now = { .fd = f->fd };
 	struct vmclk_snapshot unused;
-	struct stat st;
-	int err;
+	int err = vmclk__file_read(&now);
 
-	if (fstat(f->fd, &st))
-		return -errno;
+	if (err)
+		return err;
 	w->page = vmclk__file_map(f->fd, &err);
 	if (err)
 		return err;
-	w->len = st.st_size > UINT32_MAX ? UINT32_MAX : st.st_size;
-	err = vmclk_writer_found(w, &unused);
+	w->len = now.st.st_size > UINT32_MAX ? UINT32_MAX : now.st.st_size;
+	err = vmclk__writer_take(w, &now.head, &unused);
 	if (err)
 		munmap(w->page, sizeof(*w->page));
 	else

@@ -50,21 +50,76 @@ static uint64_t other_marker(uint64_t marker)
 	return other;
 }
 
-/* Tells the readers of @f that its path names another file now. */
-static int bury(const struct page_file *f)
+/* A field, behind all fields that were put before. */
+static int put(const struct page_file *f, size_t offset, const void *value, size_t len)
 {
-	uint32_t len = le32toh(f->head.size);
-	struct vmclock_page *page;
+	ssize_t n;
+
+	/* Pairs with the acquire fences after R1 and before R3 in window.h. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	n = pwrite(f->fd, value, len, offset);
+	if (n == (ssize_t)len)
+		return 0;
+	return n < 0 ? -errno : -ENOSPC;
+}
+
+static int put_seq(const struct page_file *f, uint32_t seq)
+{
+	seq = htole32(seq);
+	return put(f, offsetof(struct vmclock_page, seq_count), &seq, sizeof(seq));
+}
+
+/* Wakes who waits for an update. It does not matter if the page is gone. */
+static void wake(const struct page_file *f)
+{
+	struct vmclk_writer w = { 0 };
 	int err;
 
-	page = vmclk__file_map(f->fd, &err);
+	w.page = vmclk__file_map(f->fd, &err);
 	if (err)
-		return err;
+		return;
+	vmclk_writer_wake(&w);
+	munmap(w.page, sizeof(*w.page));
+}
+
+/*
+ * Tells the readers of @f that its path names another file now.
+ *
+ * An update like any other, for readers that are in the page: they try again
+ * and find the magic changed. Those that do not look at it find no time and no
+ * trust, and a marker that ends what they had. The sequence moves on by the
+ * usual step, as this is the memory they have seen, and not another mapping.
+ *
+ * By write(2): who owns the file may cut it short, and storing to a mapping would
+ * then be our end. That it may store bytes one by one does no harm: what is seen
+ * of a number in between is odd, or behind all fields.
+ */
+static int bury(const struct page_file *f)
+{
+	struct vmclock_page tomb = f->head;
+	uint32_t len = le32toh(f->head.size), seq = le32toh(f->head.seq_count) | 1;
+	const size_t begin = offsetof(struct vmclock_page, disruption_marker);
+	int err;
+
 	if (len > f->len)
 		len = f->len;
-	vmclk__bury(page, len, other_marker(le64toh(f->head.disruption_marker)));
-	munmap(page, sizeof(*page));
-	return 0;
+	if (len < VMCLOCK_PAGE_SIZE_MIN)
+		len = VMCLOCK_PAGE_SIZE_MIN;	/* is there, whatever it claims */
+	tomb.magic = htole32(VMCLOCK_PAGE_MAGIC_GONE);
+	tomb.counter_id = VMCLOCK_PAGE_COUNTER_NONE;
+	tomb.disruption_marker = htole64(other_marker(le64toh(tomb.disruption_marker)));
+	tomb.flags = 0;
+	if (VMCLOCK_PAGE_HAS(len, clock_status))
+		tomb.clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
+	err = put_seq(f, seq);
+	if (!err)
+		err = put(f, 0, &tomb, offsetof(struct vmclock_page, seq_count));
+	if (!err)
+		err = put(f, begin, (char *)&tomb + begin, len - begin);
+	if (!err)
+		err = put_seq(f, seq + 1);
+	wake(f);
+	return err;
 }
 
 /* Whatever a writer that died in a replacement has left. */
@@ -103,9 +158,10 @@ static int init_new(const struct page_file *new, const struct page_file *old, ui
  * its first update, so that no reader has to do without. Otherwise the new one
  * is at version 0 until then: its readers are told that time is to come.
  */
-static void carry_over(const struct page_file *old, struct vmclk_writer *to)
+static int carry_over(const struct page_file *old, const struct page_file *new, uint32_t size)
 {
-	struct vmclock_page copy = old->head;
+	struct vmclock_page copy = old->head, page;
+	struct vmclk_writer to = { .page = &page, .len = size };
 	struct vmclk_writer from = {
 		.page = &copy,
 		.len = old->st.st_size > UINT32_MAX ? UINT32_MAX : old->st.st_size,
@@ -113,11 +169,13 @@ static void carry_over(const struct page_file *old, struct vmclk_writer *to)
 	struct vmclk_snapshot snap;
 
 	if (vmclk_writer_found(&from, &snap) || !snap.version || snap.seq_count & 1)
-		return;
+		return 0;
 	if (!VMCLOCK_PAGE_HAS(snap.size, vm_generation_counter))
 		snap.flags &= ~VMCLOCK_PAGE_FLAG_GENERATION_PRESENT;
-	to->seq = snap.seq_count;
-	vmclk_writer_write(to, &snap);
+	to.seq = snap.seq_count;
+	vmclk_writer_format(&page, size);
+	vmclk_writer_write(&to, &snap);
+	return put(new, 0, &page, size < sizeof(page) ? size : sizeof(page));
 }
 
 static int swap_names(const struct vmclk_writer *w)
@@ -171,10 +229,11 @@ int vmclk__replace(struct vmclk_writer *w, const struct page_file *old, uint32_t
 		return err;
 	err = init_new(&new, old, size);
 	if (!err)
+		err = carry_over(old, &new, size);
+	if (!err)
 		err = vmclk__file_adopt(&mine, &new);
 	if (err)
 		goto err_unlink;
-	carry_over(old, &mine);
 	err = exchange(w, old, &new);
 	if (err)
 		goto err_unmap;

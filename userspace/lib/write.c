@@ -55,22 +55,28 @@ static int judge(const struct vmclock_page *copy, size_t room)
 	return size < PAGE_LEN_MIN || size > room ? -VMCLK_EMALFORMED : 0;
 }
 
+int vmclk__writer_take(struct vmclk_writer *w, const struct vmclock_page *copy,
+		       struct vmclk_snapshot *found)
+{
+	int err = judge(copy, w->len);
+
+	if (err)
+		return err;
+	w->len = le32toh(copy->size);
+	w->seq = le32toh(copy->seq_count);
+	*found = (struct vmclk_snapshot){ .seq_count = w->seq };
+	decode(copy, found);
+	vmclk__clear_absent(found);
+	return 0;
+}
+
 int vmclk_writer_found(struct vmclk_writer *w, struct vmclk_snapshot *found)
 {
 	struct vmclock_page copy = { 0 };
-	int err;
 
 	/* What is judged can't change any more. */
 	memcpy(&copy, w->page, w->len < sizeof(copy) ? w->len : sizeof(copy));
-	err = judge(&copy, w->len);
-	if (err)
-		return err;
-	w->len = le32toh(copy.size);
-	w->seq = le32toh(copy.seq_count);
-	*found = (struct vmclk_snapshot){ .seq_count = w->seq };
-	decode(&copy, found);
-	vmclk__clear_absent(found);
-	return 0;
+	return vmclk__writer_take(w, &copy, found);
 }
 
 int vmclk_writer_attach(void *memory, size_t room, struct vmclk_writer **writer)
@@ -179,25 +185,4 @@ int vmclk_writer_wake(const struct vmclk_writer *writer)
 
 	errno = saved;
 	return woken > 0 ? woken : 0;
-}
-
-/*
- * An update like any other, for readers that are in the page: they try again
- * and find the magic changed. Those that do not look at it find no time and no
- * trust, and a marker that ends what they had. The sequence moves on by the
- * usual step, as this is the memory they have seen, and not another mapping.
- */
-void vmclk__bury(struct vmclock_page *page, uint32_t len, uint64_t marker)
-{
-	struct vmclk_writer w = { .page = page, .seq = load_seq(page) };
-
-	vmclk_writer_begin(&w);
-	STORE(page->magic, htole32(VMCLOCK_PAGE_MAGIC_GONE));
-	STORE(page->counter_id, VMCLOCK_PAGE_COUNTER_NONE);
-	STORE(page->disruption_marker, htole64(marker));
-	STORE(page->flags, 0);
-	if (VMCLOCK_PAGE_HAS(len, clock_status))
-		STORE(page->clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
-	end_update(&w);
-	vmclk_writer_wake(&w);
 }

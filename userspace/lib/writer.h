@@ -80,7 +80,10 @@ int vmclk__file_init(const struct page_file *f, uint32_t size);
 /* The structure, writable; or NULL and the error. */
 struct vmclock_page *vmclk__file_map(int fd, int *err);
 
-/* Maps the page; @w then owns it and the descriptor. */
+/*
+ * Maps the page; @w then owns it and the descriptor. The mapping is not looked into:
+ * who owns the file may cut it short, which only an update can't survive.
+ */
 int vmclk__file_adopt(struct vmclk_writer *w, const struct page_file *f);
 
 /* What a writer that died in a replacement has left, if one has. */
@@ -92,10 +95,8 @@ int vmclk__clear_leftover(const struct vmclk_writer *w);
  */
 int vmclk__replace(struct vmclk_writer *w, const struct page_file *old, uint32_t size);
 
-/*
- * Turns a page of @len bytes, not less than VMCLOCK_PAGE_SIZE_MIN, into a
- * tombstone with this marker.
- */
-void vmclk__bury(struct vmclock_page *page, uint32_t len, uint64_t marker);
+/* vmclk_writer_found() in a copy that is whole, or ends where the page does. */
+int vmclk__writer_take(struct vmclk_writer *w, const struct vmclock_page *copy,
+		       struct vmclk_snapshot *found);
 
 #endif /* VMCLK_WRITER_INTERNAL_H */

@@ -367,7 +367,7 @@ TAP_TEST(while_it_replaces_a_small_page)
 {
 	static const struct scenario scenario = { setup_small_page, open_and_write, 0, true };
 
-	die_everywhere(&scenario, 40);
+	die_everywhere(&scenario, 22);
 }
 
 /* Whose writer died in an update. */
@@ -412,7 +412,7 @@ TAP_TEST(while_it_moves_to_a_larger_page)
 {
 	static const struct scenario scenario = { setup_writer, move_and_write, 0, true };
 
-	die_everywhere(&scenario, 40);
+	die_everywhere(&scenario, 22);
 }
 
 static struct vmclk_writer *setup_junk(void)
