@@ -236,6 +236,16 @@ help_text()
 		ctl 0 --version && says '^vmclockctl [0-9]*\.[0-9]*\.[0-9]*$'
 }
 
+# The program and the library it would preload, in a directory of that name.
+exec_from()
+{
+	mkdir "$dir/$1" && cp "$BUILD/vmclockctl" "$dir/$1" && : > "$dir/$1/libvmclk-preload.so" ||
+		return
+	make_page
+	"$dir/$1/vmclockctl" exec --page="$page" true > "$dir/out" 2> "$dir/err"
+	[ $? = 2 ] && grep -q "can't be preloaded: a blank, a colon or a dollar" "$dir/err"
+}
+
 missing()
 {
 	ctl 2 show "$dir/none" && complains "^vmclockctl: $dir/none: No such file"
@@ -333,6 +343,9 @@ test_that "help and version" help_text
 test_that "a path that does not exist is reported" missing
 test_that "a full disk is no success" full_disk
 test_that "no permission says what to do" denied
+for word in "a blank" a:colon "a\$ORIGIN"; do
+	test_that "exec does not preload from a path with $word" exec_from "$word"
+done
 if [ -e /dev/vmclock ] || [ -e /dev/vmclock0 ]; then
 	tap_skip "no device says what to do" "this machine has one"
 else

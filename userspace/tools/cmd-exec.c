@@ -33,13 +33,20 @@ static bool find_shim(char path[PATH_MAX])
 	return !access(path, R_OK);
 }
 
-/* In front of what is preloaded already. */
+/*
+ * In front of what is preloaded already. The loader cuts the list at blanks and
+ * colons, replaces what begins with a dollar, and knows no way to write them.
+ */
 static int preload(const char *shim)
 {
 	const char *others = getenv("LD_PRELOAD");
 	char *list;
 	int ret;
 
+	if (strpbrk(shim, " :$")) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (!others || !*others)
 		return setenv("LD_PRELOAD", shim, 1);
 	if (asprintf(&list, "%s:%s", shim, others) < 0)
@@ -73,7 +80,8 @@ int cmd_exec(const struct options *opt)
 		return EXIT_SYSTEM;
 	}
 	if (preload(shim)) {
-		complain("LD_PRELOAD", "%s", strerror(errno));
+		complain(shim, "can't be preloaded: %s", errno == EINVAL ?
+			 "a blank, a colon or a dollar in its path" : strerror(errno));
 		return EXIT_SYSTEM;
 	}
 	execvp(opt->command[0], opt->command);
