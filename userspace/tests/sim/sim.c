@@ -2,13 +2,13 @@
 /*
  * Calibration, holdover and publication through months of simulated time:
  *
- *	sim [--seed=N] [--seconds=N] [--interval-ms=N] [--calm] [--text]
+ *	sim [--seed=N] [--seconds=N] [--interval-ms=N] [--calm | --demo] [--text]
  *
  * The oscillator wanders with the temperature and steps, the reference is wrong
  * within its bound, jumps, lies, is lost and comes back, the daemon is late, is
  * killed and started again, leap seconds come and go. What the page said and what
  * was true goes to the standard output; sim_checker.py judges it. --calm leaves all
- * events out, --text is for vmclockctl plot.
+ * events out, --demo all but two, --text is for vmclockctl plot.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -33,7 +33,7 @@ static struct sim {
 	uint64_t seed;
 	int64_t seconds, next_event, events_sec;
 	uint64_t wrong_by;	/* what the daemon does not know of the guest's counter */
-	bool is_calm, publishes;
+	bool is_calm, is_demo, publishes;
 } sim = { .seconds = 86400, .daemon.interval_ns = NS_PER_SEC };
 
 /* The world's, so that a seed gives the same markers too. */
@@ -62,6 +62,13 @@ static uint64_t readers_counter(void)
 static int64_t now(void)
 {
 	return sim.world.truth >> WORLD_FRAC;
+}
+
+/* A picture has one look for each line, where that is oldest. */
+static void sample_at_random(void)
+{
+	if (!sim.trace.is_text)
+		trace_sample(&sim.trace, &sim.world, readers_counter());
 }
 
 static void sample(void)
@@ -217,6 +224,17 @@ static int64_t until_leap(int64_t ns)
 	return ns;
 }
 
+/* The oscillator steps after a minute, the reference after two and a half. */
+static void demonstrate(int64_t left)
+{
+	if (!sim.is_demo)
+		return;
+	if (left < sim.seconds - 60)
+		sim.world.step_ppt = 5000000;
+	if (left == sim.seconds - 150)
+		sim.reference.error_ns = sim.reference.bound_ns * 3 / 4;
+}
+
 static void run(void)
 {
 	int64_t end = now() + sim.seconds;
@@ -231,9 +249,10 @@ static void run(void)
 		world_advance(&sim.world, at);
 		if (sim.publishes)
 			trace_act(act_publish_again, NULL);
-		sample();
+		sample_at_random();
 		world_advance(&sim.world, ns - at);
 		maybe_happen();
+		demonstrate(end - now());
 		read_reference();
 	}
 }
@@ -300,7 +319,8 @@ static void set_up(void)
 {
 	int64_t start = YEAR_START;
 
-	if (start + sim.seconds < JULY + 86400)
+	/* What is drawn is compared with UTC, and a leap second would be all there is. */
+	if (start + sim.seconds < JULY + 86400 && !sim.trace.is_text)
 		start = JULY - sim.seconds / 2;
 	world_init(&sim.world, sim.seed, start + TAI_AT_START);
 	reference_init(&sim.reference, &sim.world);
@@ -322,6 +342,7 @@ static void parse(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 'n' },
 		{ "interval-ms", required_argument, NULL, 'i' },
 		{ "calm", no_argument, NULL, 'c' },
+		{ "demo", no_argument, NULL, 'd' },
 		{ "text", no_argument, NULL, 't' },
 		{ 0 }
 	};
@@ -330,7 +351,8 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == '?')
 			exit(2);
-		sim.is_calm |= c == 'c';
+		sim.is_calm |= c == 'c' || c == 'd';
+		sim.is_demo |= c == 'd';
 		sim.trace.is_text |= c == 't';
 		if (c == 's')
 			sim.seed = strtoull(optarg, NULL, 0);

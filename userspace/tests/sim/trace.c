@@ -50,7 +50,9 @@ static void write_look(struct trace *t, const struct world *w, uint64_t counter)
 void trace_sample(struct trace *t, const struct world *w, uint64_t counter)
 {
 	if (t->is_text) {
-		write_look(t, w, counter);
+		/* A look is one at a page. */
+		if (t->published.magic)
+			write_look(t, w, counter);
 		return;
 	}
 	put(t, 'S', w);
@@ -70,7 +72,6 @@ void trace_update(struct trace *t, const struct world *w, const struct vmclock_p
 		for (size_t i = 0; i < sizeof(*page); i++)
 			fprintf(t->out, "%02x", bytes[i]);
 		fputc('\n', t->out);
-		write_look(t, w, after);
 		return;
 	}
 	put(t, 'U', w);
