@@ -329,6 +329,16 @@ int t_unload(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
+int t_load_with_utc(void)
+{
+	char scale[8] = "";
+
+	if (t_read_line("/sys/module/vmclock/parameters/ptp_timescale", scale, sizeof(scale)) &&
+	    !strcmp(scale, "utc"))
+		return 0;
+	return t_unload("vmclock") ?: t_load("/vmclock.ko", "ptp_timescale=utc");
+}
+
 int t_count_in_log(const char *first, const char *second, char *line, size_t size)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);

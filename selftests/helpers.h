@@ -108,6 +108,12 @@ bool t_read_line(const char *path, char *line, size_t size);
 int t_load(const char *path, const char *params);
 int t_unload(const char *name);
 
+/*
+ * Have the PTP clocks on UTC, which is not the default of every kernel. Nothing
+ * of the driver may be open.
+ */
+int t_load_with_utc(void);
+
 /* Lines of the kernel's log that have both texts; the last one goes to @line. */
 int t_count_in_log(const char *first, const char *second, char *line, size_t size);
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -144,7 +145,7 @@ static int round_of_removal(const char *device)
 	return failures + !!bind_device(device);
 }
 
-TEST_F(ptp, readers_at_work_see_the_device_go)
+TEST_F_TIMEOUT(ptp, readers_at_work_see_the_device_go, 300)
 {
 	for (int i = 0; i < ROUNDS; i++)
 		ASSERT_EQ(0, round_of_removal(self->device));
@@ -309,6 +310,19 @@ TEST(another_scale_is_refused)
 	EXPECT_EQ(0, t_load(MODULE, "ptp_timescale=utc"));
 	ASSERT_EQ(0, t_unload("vmclock"));
 	ASSERT_EQ(0, t_load(MODULE, ""));
+}
+
+/* As with the driver that these kernels have themselves. */
+TEST(default_scale_is_that_of_the_kernel)
+{
+	char scale[8], release[64];
+
+	ASSERT_EQ(0, t_unload("vmclock"));
+	ASSERT_EQ(0, t_load(MODULE, ""));
+	ASSERT_TRUE(t_read_line("/sys/module/vmclock/parameters/ptp_timescale", scale,
+				sizeof(scale)));
+	ASSERT_TRUE(t_read_line("/proc/sys/kernel/osrelease", release, sizeof(release)));
+	EXPECT_STREQ(atoi(release) >= 7 ? "tai" : "utc", scale);
 }
 
 TEST_HARNESS_MAIN

@@ -33,6 +33,7 @@ FIXTURE(ptp) {
 
 FIXTURE_SETUP(ptp)
 {
+	ASSERT_EQ(0, t_load_with_utc());
 	self->fd = t_open(T_KNOB, O_RDONLY);
 	ASSERT_GE(self->fd, 0);
 	self->ptp = t_open_ptp(T_KNOB, &self->index, O_RDWR);

@@ -291,11 +291,14 @@ TEST_F(sim, unknown_fault_is_refused)
 
 TEST_F(sim, ptp_clock_takes_no_fault_for_a_time)
 {
-	struct ptp_sys_offset_precise arg;
+	struct ptp_sys_offset_precise arg = { 0 };
 	struct vmclock_info info = { .size = sizeof(info) };
 	char path[32];
 	int ptp;
 
+	close(self->fd);
+	ASSERT_EQ(0, t_load_with_utc());
+	self->fd = open_node();
 	ASSERT_EQ(0, ioctl(self->fd, VMCLOCK_IOC_INFO, &info));
 	snprintf(path, sizeof(path), "/dev/ptp%d", info.ptp_index);
 	ptp = open(path, O_RDONLY | O_CLOEXEC);
