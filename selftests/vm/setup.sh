@@ -5,7 +5,7 @@
 # packages, fetches the guest's kernel and a few files of its source into a
 # cache, and tells make where everything is.
 #
-#	setup.sh BUILD [soak]	writes BUILD/setup.mk
+#	setup.sh BUILD [soak|debug]	writes BUILD/setup.mk
 #
 # The cache is VMCLOCK_CACHE, by default ~/.cache/vmclock. What is there is
 # neither fetched nor unpacked again.
@@ -60,6 +60,15 @@ if [ "${2-}" = soak ]; then
 	packages="$packages
 clang: its libFuzzer looks for inputs that chance does not find
 libclang-rt-14-dev: libFuzzer"
+fi
+
+# And only a kernel's build these.
+if [ "${2-}" = debug ]; then
+	packages="$packages
+bc: the kernel's build calculates with it
+bison: makes parsers for it
+flex: the same
+libelf-dev: its objtool is linked with libelf"
 fi
 
 as_root() {
