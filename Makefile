@@ -8,6 +8,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 INSTALL_MOD_PATH ?= $(DESTDIR)
 SECONDS ?= 20
+# Of the guest's fuzzer, in each machine.
+FUZZ_SECONDS ?= 60
 # In the feed test the host writer publishes as often as readers in an emulated
 # machine can bear: their windows are some microseconds long.
 FEED_OPTIONS ?= --publish-us=5
@@ -20,8 +22,22 @@ unexport OUT BUILD_ROOT
 RESULTS := $(BUILD)/results
 VM := $(BUILD)/vm
 
-# Where selftests/vm/setup.sh has put the guest's kernel and the rest.
+# The guest's kernel: a series of Debian's, or "debug". Without a choice, check
+# runs everything on Debian 12's own, and the most on the newest.
+kernels := 5.10 6.1 6.12 7.2
+modes := stock unstable feed
+check_vms := $(if $(KERNEL),$(modes:%=$(KERNEL):%),$(modes:%=6.1:%) \
+	6.1:restored 7.2:stock 7.2:feed)
+KERNEL ?= 6.1
+
+# Where selftests/vm/setup.sh has put the guest's kernel and the rest, and
+# kernel.sh another one.
+GUEST_MAKE = $(MAKE) C=2 CF=-D__CHECK_ENDIAN__
+GUEST_PATIENCE = 1
 -include build/setup.mk
+ifneq ($(KERNEL),6.1)
+-include build/kernel-$(KERNEL).mk
+endif
 
 Q := $(if $(filter 1,$(V)),,@)
 # All processors, unless the caller has said how many.
@@ -63,10 +79,15 @@ install: all
 clean:
 	$(Q)rm -rf build
 
+SETUP_FOR = $(filter debug,$(KERNEL))
+
 # What follows needs Debian packages and more: set up first, then start again
 # with what the set-up has written.
 setup:
 	@selftests/vm/setup.sh $(BUILD) $(SETUP_FOR)
+	@for series in $(filter-out 6.1,$(sort $(KERNEL) $(SETUP_KERNELS))); do \
+		selftests/vm/kernel.sh $(BUILD) $$series || exit; \
+	done
 
 run: setup
 	@$(MAKE) do-$@
@@ -77,22 +98,56 @@ check-static check-unit check-vm-stock check-vm-unstable check-vm-feed check-vm-
 	@rm -rf $(RESULTS)
 	@status=0; $(MAKE) do-$@ || status=1; $(sum) && exit $$status
 
+# What is called 6.1:stock here has the results vm-stock, 7.2:stock has 7.2-vm-stock.
+vm_results = $(patsubst 6.1-%,%,$(subst :,-vm-,$(1)))
+run_vms = for vm in $(1); do \
+		echo "== check-vm-$${vm\#*:} KERNEL=$${vm%:*}"; \
+		$(MAKE) do-check-vm-$${vm\#*:} KERNEL=$${vm%:*} || echo "== $$vm: FAILED"; \
+	done
+kernels_of = $(sort $(foreach vm,$(1),$(firstword $(subst :, ,$(vm)))))
+
 # Everything runs, also after something failed; the sum at the end decides.
 check:
 	@rm -rf $(RESULTS) $(BUILD)/summary
-	@$(MAKE) setup
-	@for part in static unit vm-stock vm-unstable vm-feed vm-restored; do \
+	@$(MAKE) setup SETUP_KERNELS="$(call kernels_of,$(check_vms))"
+	@for part in static unit; do \
 		echo "== check-$$part"; \
 		$(MAKE) do-check-$$part || echo "== check-$$part: FAILED"; \
 	done
-	@$(sum) --require $(static_checks) $(unit_tests) vm-stock vm-unstable vm-feed \
-		vm-restored >$(BUILD)/summary; \
+	@$(call run_vms,$(check_vms))
+	@$(sum) --require $(static_checks) $(unit_tests) $(call vm_results,$(check_vms)) >$(BUILD)/summary; \
 		status=$$?; cat $(BUILD)/summary; exit $$status
+
+# All kernels that the driver is for.
+all_vms := $(foreach series,$(kernels),$(modes:%=$(series):%))
+check-kernels:
+	@rm -rf $(RESULTS)
+	@$(MAKE) setup SETUP_KERNELS="$(kernels) arm64"
+	@$(TAP) cmd --results $(RESULTS) arm64-module -- $(MAKE) guest-module KERNEL=arm64 || true
+	@$(call run_vms,$(all_vms))
+	@$(sum) --require arm64-module $(call vm_results,$(all_vms))
+
+# A kernel that looks for bugs itself. It is built first, which takes long.
+debug_vms := $(modes:%=debug:%)
+check-debug:
+	@rm -rf $(RESULTS)
+	@$(MAKE) setup KERNEL=debug
+	@$(call run_vms,$(debug_vms))
+	@$(sum) --require $(call vm_results,$(debug_vms))
 
 # Hours of what check does in a minute.
 soak: SETUP_FOR := soak
+soak: SETUP_KERNELS := 6.12 7.2
 soak: setup
 	@$(MAKE) -C userspace $(JOBS) soak
+	@$(MAKE) soak-vm KERNEL=6.12
+	@$(MAKE) soak-vm KERNEL=7.2
+
+# Removals of each of two pages, and seconds of the guest's fuzzer.
+SOAK_ROUNDS ?= 2000
+SOAK_SECONDS ?= 3600
+soak-vm: setup
+	@$(MAKE) do-$@
 
 static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc man \
 	ioctl-magic tap_test
@@ -117,11 +172,12 @@ do-check-unit:
 
 # The module for the guest. Sparse warns without failing, so its output is read.
 guest := $(BUILD)/guest/$(GUEST_KVER)
-guest_log := $(BUILD)/guest/build.log
+guest_log := $(guest).log
+rival := $(BUILD)/guest/rival-$(GUEST_KVER)
 guest-module:
 	$(call stage,$(guest))
-	$(Q)$(MAKE) -C $(GUEST_KDIR) M=$(guest) W=1 C=2 CF=-D__CHECK_ENDIAN__ KCFLAGS=-Werror \
-		modules >$(guest_log) 2>&1 || { cat $(guest_log); exit 1; }
+	$(Q)$(GUEST_MAKE) -C $(GUEST_KDIR) M=$(guest) W=1 KCFLAGS=-Werror modules \
+		>$(guest_log) 2>&1 || { cat $(guest_log); exit 1; }
 	$(Q)! grep -E '^WARNING|(driver|uapi)/[^ ]*: (warning|error):' $(guest_log)
 
 # Programs of the machine: static ones for the guest, the others for the host.
@@ -137,31 +193,44 @@ machine: guest-module $(vm_programs)
 	$(Q)$(MAKE) -C userspace $(JOBS)
 
 guest-tests: machine
-	$(Q)mkdir -p $(BUILD)/guest/rival && cp -au selftests/rival/. $(BUILD)/guest/rival/
-	$(Q)$(MAKE) -C $(GUEST_KDIR) M=$(BUILD)/guest/rival modules >$(BUILD)/guest/rival.log 2>&1 || \
-		{ cat $(BUILD)/guest/rival.log; exit 1; }
+	$(Q)mkdir -p $(rival) && cp -au selftests/rival/. $(rival)/
+	$(Q)$(GUEST_MAKE) -C $(GUEST_KDIR) M=$(rival) modules >$(rival).log 2>&1 || \
+		{ cat $(rival).log; exit 1; }
 	$(Q)mkdir -p $(BUILD)/selftests
 	$(Q)$(MAKE) $(if $(Q),-s) -C selftests $(JOBS) KSELFTEST_DIR=$(KSELFTEST_DIR) \
 		OUTPUT=$(BUILD)/selftests
-	$(Q)cp -u $(BUILD)/guest/rival/rival.ko $(BUILD)/selftests/
-	$(Q)cp -u $(guest)/driver/vmclock_sim.ko $(BUILD)/selftests/
+	$(Q)cp -p $(rival)/rival.ko $(guest)/driver/vmclock_sim.ko $(GUEST_IN_TREE) $(BUILD)/selftests/
 	$(Q)mkdir -p $(BUILD)/clients/right
 	$(Q)cp -u $(CLIENTS)/sbin/phc_ctl $(CLIENTS)/sbin/chronyd $(CLIENTS)/bin/chronyc $(BUILD)/clients/
 	$(Q)cp -u /usr/share/zoneinfo/right/UTC $(BUILD)/clients/right/
 
 vm_run = python3 selftests/vm/run.py $(1) --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
-	--module $(guest)/driver/vmclock.ko
+	--series $(KERNEL) --module $(guest)/driver/vmclock.ko
 
-do-check-vm-stock do-check-vm-unstable: do-check-vm-%: guest-tests
-	@$(TAP) run --timeout 1200 --results $(RESULTS) vm-$* -- \
-		$(call vm_run,$*) --results $(RESULTS)
+# What the results of a VM are called: those of the default kernel only by the mode.
+series := $(KERNEL:6.1=)
+prefix := $(if $(series),$(series)-)
+
+# Seconds that a machine may take, so that what hangs is told from what is slow.
+vm_timeout := $(shell echo $$((1200 * $(GUEST_PATIENCE))))
+vm_check = $(TAP) run --timeout $(vm_timeout) --results $(RESULTS) $(prefix)vm-$(1) -- \
+	$(call vm_run,$(1)) --results $(RESULTS) --patience $(GUEST_PATIENCE)
+
+do-check-vm-stock: guest-tests
+	@$(call vm_check,stock) --set FUZZ_SECONDS=$(FUZZ_SECONDS)
+
+do-check-vm-unstable: guest-tests
+	@$(call vm_check,unstable)
 
 do-check-vm-feed: guest-tests
-	@$(TAP) run --timeout 1200 --results $(RESULTS) vm-feed -- \
-		$(call vm_run,feed) --results $(RESULTS) --hostd-options='$(FEED_OPTIONS)'
+	@$(call vm_check,feed) --hostd-options='$(FEED_OPTIONS)'
+
+do-soak-vm: guest-tests
+	@$(call vm_run,soak) --results $(BUILD)/soak --patience 100 \
+		--set REMOVAL_ROUNDS=$(SOAK_ROUNDS) --set FUZZ_SECONDS=$(SOAK_SECONDS)
 
 do-check-vm-restored: guest-tests
-	@$(TAP) run --timeout 1200 --results $(RESULTS) vm-restored -- \
+	@$(TAP) run --timeout $(vm_timeout) --results $(RESULTS) $(prefix)vm-restored -- \
 		python3 selftests/vm/restored.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
 		--module $(guest)/driver/vmclock.ko --keep $(KEEP)
 
@@ -187,10 +256,15 @@ help:
 	@echo
 	@echo "On Debian 12, as root or with sudo; these install the packages they need:"
 	@echo "make run         a VM that reads the host's clock, live; SECONDS=20"
-	@echo "make soak        hours more of the tests that try things at random"
+	@echo "make soak        hours more of the tests that try things at random, soak-vm: those in a VM;"
+	@echo "                 SOAK_ROUNDS=2000 removals, SOAK_SECONDS=3600 of the fuzzer"
 	@echo "make check       all tests; the last line counts them. Parts of it:"
 	@echo "                 check-static check-unit check-vm-stock check-vm-unstable check-vm-feed"
 	@echo "                 check-vm-restored; KEEP=20, seconds that the machine is kept saved"
+	@echo "                 on Debian's 6.1 and the most on 7.2; KERNEL=5.10, 6.1, 6.12 or 7.2 picks one"
+	@echo "make check-kernels  what runs in VMs, on all of these kernels"
+	@echo "make check-debug what runs in VMs, on a kernel with KASAN, lockdep, kmemleak and UBSAN, which"
+	@echo "                 is built first: an hour or several"
 	@echo
 	@echo "make bench       what a reading costs, on this machine; nothing is installed"
 	@echo "make bench-vm    the ioctls, in a VM"
@@ -201,6 +275,7 @@ help:
 .NOTPARALLEL:
 .PHONY: all modules userspace install clean setup run check soak help guest-module machine \
 	bench bench-vm do-bench-vm \
+	check-kernels check-debug soak-vm do-soak-vm do-check-vm-unstable \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
 	check-vm-restored do-check-vm-restored \
 	do-check-static do-check-unit do-check-vm-stock do-check-vm-feed

@@ -5,12 +5,13 @@
   run.py stock   QEMU's device as it is, markers only, and pages of our own
   run.py unstable  the same, with a TSC that the kernel does not trust, and pages
                    that the host writer serves
+  run.py soak    stock, and for long: see --set and --patience
   run.py feed    the host writer puts real time into the device's page
   run.py run     the same, for people to watch; see --seconds
   run.py bench   the same, for what an ioctl costs
 
 All but run print TAP and store that of the guest's programs; what the
-guest runs is in MODE.list:
+guest runs is in MODE.list, and in MODE-SERIES.list for a series of kernels:
 
   [status=N] PROGRAM [ARGUMENT...]
   also PROGRAM
@@ -75,9 +76,11 @@ class Program:
         return f"{seconds} {self.name} /{self.path} {' '.join(self.args)}\n"
 
 
-def read_list(mode, seconds):
+def read_list(mode, series, seconds):
     """The programs that run, and all paths that are needed."""
-    text = (HERE / f"{mode}.list").read_text().replace("@SECONDS@", str(seconds))
+    text = "".join(path.read_text() for path in
+                   (HERE / f"{mode}.list", HERE / f"{mode}-{series}.list") if path.exists())
+    text = text.replace("@SECONDS@", str(seconds))
     lines = [line for line in text.splitlines() if line.strip() and line[0] != "#"]
     extra = {line.split()[1] for line in lines if line.startswith("also ")}
     programs = [Program(line) for line in lines if not line.startswith("also ")]
@@ -112,9 +115,11 @@ class Run:
     def __init__(self, args):
         self.args = args
         self.build = pathlib.Path(args.build).resolve()
-        self.logs = self.build / "vm" / args.mode
+        # The default kernel goes without saying.
+        self.name = args.mode if args.series == "6.1" else f"{args.series}-{args.mode}"
+        self.logs = self.build / "vm" / self.name
         self.logs.mkdir(parents=True, exist_ok=True)
-        self.programs, self.paths = read_list(args.mode, args.seconds)
+        self.programs, self.paths = read_list(args.mode, args.series, args.seconds)
         self.fed = any(program.name == PEER for program in self.programs)
         self.frames = {}
         self.current = None
@@ -128,11 +133,11 @@ class Run:
 
     def run(self):
         """Boot, and follow the machine to its end."""
-        patience = PROGRAM_TIMEOUT + 4 * self.args.seconds
+        patience = PROGRAM_TIMEOUT * self.args.patience + 4 * self.args.seconds
         image = self.logs / "initramfs"
         vm.make_image(image, self.build, self.args.module, self.paths,
                       "".join(program.in_guest(patience) for program in self.programs))
-        self.say(f"booting the {self.args.mode} machine"
+        self.say(f"booting the {self.name} machine"
                  f" (half a minute to three), logs in {self.logs}")
         with contextlib.ExitStack() as stack:
             options = []
@@ -140,14 +145,15 @@ class Run:
                 self.served = served.Served(stack, self.build, self.logs)
                 options = self.served.options()
             self.machine = stack.enter_context(
-                vm.Machine(self.args.kernel, image, self.logs, self.args.mode, options))
+                vm.Machine(self.args.kernel, image, self.logs, self.args.mode, self.args.set,
+                           options))
             self.stack = stack
             self.selector = stack.enter_context(selectors.DefaultSelector())
             self.record = stack.enter_context(open(self.logs / "output.log", "w",
                                                    encoding="utf-8"))
             self.watch(self.machine.output, self.machine.output.recv, self.guest_line)
             self.watch(self.machine.link, self.machine.link.recv, self.link_line)
-            self.follow(TIMEOUT + 4 * self.args.seconds)
+            self.follow(TIMEOUT * self.args.patience + 4 * self.args.seconds)
             self.finish()
 
     def watch(self, fileobj, recv, handler):
@@ -330,7 +336,7 @@ class Run:
         for program in self.programs:
             status, lines = self.frames.get(program.name, (None, None))
             if program.status is None and lines is not None:
-                tap.store(self.args.results, f"{self.args.mode}-{program.name}",
+                tap.store(self.args.results, f"{self.name}-{program.name}",
                           "\n".join(lines) + "\n", status or "")
         checks = list(self.checks())
         print(f"TAP version 13\n1..{len(checks)}")
@@ -352,10 +358,14 @@ class Run:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=("stock", "unstable", "feed", "run", "bench"))
+    parser.add_argument("mode", choices=("stock", "unstable", "soak", "feed", "run", "bench"))
     parser.add_argument("--build", required=True, help="the build directory")
     parser.add_argument("--kernel", required=True, help="the guest's kernel image")
     parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")
+    parser.add_argument("--series", default="6.1", help="what the kernel is called")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="in the environment of the guest's programs")
+    parser.add_argument("--patience", type=int, default=1, help="how slow the kernel is")
     parser.add_argument("--results", help="where the guest's TAP is stored")
     parser.add_argument("--seconds", type=int, default=20, help="lines that run shows")
     parser.add_argument("--assume-synchronized", default="100us", metavar="BOUND")

@@ -20,18 +20,19 @@ import pages
 TSC = {"unstable": "tsc=unstable"}
 TSC_TRUSTED = "tsc=reliable clocksource=tsc"
 CMDLINE = ("console=ttyS0 cryptomgr.notests nokaslr"
-           " mitigations=off oops=panic panic=-1 slub_debug=FZPU nosoftlockup"
+           " mitigations=off oops=panic panic=-1 slub_debug=FZPU"
+           " kfence.sample_interval=1 init_on_free=1 nosoftlockup"
            " rcupdate.rcu_cpu_stall_suppress=1")
 MEMORY = 512 << 20
 
 # Anything of these in the kernel's log is a failure.
 SPLAT = re.compile(
     r"\bBUG\b|WARNING:|Oops|Call Trace|general protection|KFENCE|KASAN|UBSAN|"
-    r"lockdep|possible recursive locking|circular locking|refcount_t|"
+    r"lockdep(?! checking is enabled)|possible recursive locking|circular locking|refcount_t|"
     r"blocked for more than|unregister_netdevice|Kernel panic|"
     r"Unable to handle|unable to handle|Bad page|Object already free|"
     r"Poison overwritten|Redzone|rcu: INFO|soft lockup|hard LOCKUP|"
-    r"self-detected stall|memory leak")
+    r"self-detected stall|memory leak(?! detector initialized)")
 
 
 def splats(log):
@@ -96,11 +97,13 @@ def pack(root, path):
 class Machine:
     """A running guest. A context manager: leaving it ends everything."""
 
-    def __init__(self, kernel, image, logs, mode, more_options=()):
+    def __init__(self, kernel, image, logs, mode, environment=(), more_options=()):
         self.kernel, self.image, self.logs = kernel, image, logs
         self.more_options = list(more_options)
-        self.own_pages = mode in ("stock", "unstable")
+        self.own_pages = mode in ("stock", "unstable", "soak")
         self.tsc = TSC.get(mode, TSC_TRUSTED)
+        # What the kernel does not know goes to init's environment.
+        self.environment = " ".join(environment)
         self.token = secrets.token_hex(16)
         self.functions = None
 
@@ -140,7 +143,8 @@ class Machine:
                 "-m", f"{MEMORY >> 20}M", "-display", "none", "-nodefaults",
                 "-no-user-config", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.image, "-append",
-                f"{CMDLINE} {self.tsc} memmap={pages.ROOM}${pages.BASE:#x} vmclock.token={self.token}",
+                f"{CMDLINE} {self.tsc} memmap={pages.ROOM}${pages.BASE:#x}"
+                f" vmclock.token={self.token} {self.environment}",
                 "-chardev", f"socket,id=output,path={self.tmp}/output",
                 "-chardev", f"socket,id=link,path={self.tmp}/link",
                 *(word for port in serial for word in ("-serial", port))]
