@@ -78,7 +78,7 @@ static struct screen measure(const struct watch_view *v)
 
 /* One line, cut at the terminal's edge. */
 __attribute__((format(printf, 3, 4)))
-static void put(struct screen *s, enum color color, const char *fmt, ...)
+static void put(struct screen *s, enum color ansi, const char *fmt, ...)
 {
 	char line[LINE_MAX_CHARS];
 	va_list args;
@@ -88,9 +88,9 @@ static void put(struct screen *s, enum color color, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
-	if (s->has_color && color)
-		printf("\033[%dm", color);
-	printf("%.*s%s\033[K", s->width, line, s->has_color && color ? "\033[0m" : "");
+	if (s->has_color && ansi)
+		printf("\033[%dm", ansi);
+	printf("%.*s%s\033[K", s->width, line, s->has_color && ansi ? "\033[0m" : "");
 	/* The cursor stays in the last line, so that nothing scrolls. */
 	if (--s->rows)
 		putchar('\n');

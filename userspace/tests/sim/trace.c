@@ -8,10 +8,12 @@
 void trace_begin(struct trace *t, const struct world *w, const struct reference *r,
 		 const struct daemon *d, uint64_t seed)
 {
+	const int counter = COUNTER_ID;
+
 	t->start = w->truth;
 	if (t->is_text) {
 		fprintf(t->out, "vmclock-trace 1\ncounter %s\n# seed %" PRIu64 "\n",
-			COUNTER_ID == VMCLOCK_PAGE_COUNTER_ARM_VCT ? "arm" : "tsc", seed);
+			counter == VMCLOCK_PAGE_COUNTER_ARM_VCT ? "arm" : "tsc", seed);
 		return;
 	}
 	fprintf(t->out, "vmclock-sim 1 seed=%" PRIu64 " interval_ns=%" PRIu64
