@@ -82,6 +82,7 @@ TEST(phc_ctl_reads_the_clock)
 	char path[32], output[4096], *p;
 	double now;
 
+	ASSERT_EQ(0, t_load_with_utc());
 	ASSERT_TRUE(node(path, sizeof(path)));
 	ASSERT_TRUE(take(&before));
 	EXPECT_EQ(0, RUN_PHC_CTL("get"));
@@ -100,6 +101,7 @@ TEST(phc_ctl_agrees_about_the_system_clock)
 	double before, after, theirs, bound;
 	char path[32], output[4096], *p;
 
+	ASSERT_EQ(0, t_load_with_utc());
 	ASSERT_TRUE(node(path, sizeof(path)));
 	ASSERT_TRUE(our_offset(&before, &bound));
 	EXPECT_EQ(0, RUN_PHC_CTL("cmp"));

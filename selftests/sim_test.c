@@ -41,6 +41,7 @@ FIXTURE(sim) {
 
 FIXTURE_SETUP(sim)
 {
+	ASSERT_EQ(0, t_load_with_utc());
 	ASSERT_EQ(0, t_load(SIM_MODULE, BOUND));
 	self->fd = sim_open_node();
 	ASSERT_GE(self->fd, 0);
@@ -296,9 +297,6 @@ TEST_F(sim, ptp_clock_takes_no_fault_for_a_time)
 	char path[32];
 	int ptp;
 
-	close(self->fd);
-	ASSERT_EQ(0, t_load_with_utc());
-	self->fd = open_node();
 	ASSERT_EQ(0, ioctl(self->fd, VMCLOCK_IOC_INFO, &info));
 	snprintf(path, sizeof(path), "/dev/ptp%d", info.ptp_index);
 	ptp = open(path, O_RDONLY | O_CLOEXEC);
