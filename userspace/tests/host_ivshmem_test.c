@@ -327,6 +327,7 @@ TAP_TEST(one_too_many_is_sent_away)
 
 TAP_TEST(without_descriptors_it_does_not_try_all_the_time)
 {
+	const struct pollfd knocked[IVSHMEM_SERVER_FDS] = { { .revents = POLLIN } };
 	struct rlimit before, now;
 	struct pollfd fds[IVSHMEM_SERVER_FDS];
 	struct client b;
@@ -341,7 +342,7 @@ TAP_TEST(without_descriptors_it_does_not_try_all_the_time)
 	ok(!setrlimit(RLIMIT_NOFILE, &now));
 	fd = knock();
 	ivshmem_server_prepare(&server, fds);
-	ivshmem_server_work(&server, (struct pollfd[IVSHMEM_SERVER_FDS]){ { .revents = POLLIN } });
+	ivshmem_server_work(&server, knocked);
 	ivshmem_server_prepare(&server, fds);
 	is_int(fds[0].fd, -1);
 	ivshmem_server_prepare(&server, fds);

@@ -46,29 +46,44 @@
  *   }
  * }
  */
-static const char template[] =
-	"SSDT\0\0\0\0\x02\0VMCLK\0VMCLKPCI\1\0\0\0VMCT\1\0\0\0"
-	"\x10\x44\x0e\\\x2f\x03_SB_PCI0S00_"
-	"\x5b\x80PCFG\x02\x00\x0a\x40"
-	"\x5b\x81\x13PCFG\x03\x00\x40\x0c" "BLO_\x20" "BHI_\x20"
-	"\x5b\x82\x42\x0bVCLK"
-	"\x08_HID\x0d" "AMZNC10C\0"
-	"\x08_CID\x0dVMCLOCK\0"
-	"\x08_DDN\x0dVMCLOCK\0"
-	"\x08RBUF\x11\x33\x0a\x30"
-	"\x8a\x2b\0\0\x0d\x02"
-	"\0\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" "\xff\x0f\0\0\0\0\0\0"
-	"\0\0\0\0\0\0\0\0" "\0\x10\0\0\0\0\0\0" "\x79\0"
-	"\x14\x47\x04_CRS\x08"
-	"\x8fRBUF\x0a\x0eMIN0"
-	"\x8fRBUF\x0a\x16MAX0"
-	"\x79" "BHI_\x0a\x20\x60"
-	"\x7d\x60\x7b" "BLO_\x0c\xf0\xff\xff\xff\0MIN0"
-	"\x72MIN0\x0b\xff\x0fMAX0"
-	"\xa4RBUF";
+static const unsigned char template[] = {
+	'S', 'S', 'D', 'T', 0, 0, 0, 0, 0x02, 0,
+	'V', 'M', 'C', 'L', 'K', 0, 'V', 'M', 'C', 'L', 'K', 'P', 'C', 'I',
+	0x01, 0, 0, 0, 'V', 'M', 'C', 'T', 0x01, 0, 0, 0,
+	/* Scope */
+	0x10, 0x44, 0x0e, 0x5c, 0x2f, 0x03, '_', 'S', 'B', '_', 'P', 'C', 'I', '0', 'S', '0',
+	'0', '_',
+	/* OperationRegion */
+	0x5b, 0x80, 'P', 'C', 'F', 'G', 0x02, 0, 0x0a, 0x40,
+	/* Field */
+	0x5b, 0x81, 0x13, 'P', 'C', 'F', 'G', 0x03, 0, 0x40, 0x0c, 'B', 'L', 'O', '_', 0x20, 'B',
+	'H', 'I', '_', 0x20,
+	/* Device */
+	0x5b, 0x82, 0x42, 0x0b, 'V', 'C', 'L', 'K',
+	0x08, '_', 'H', 'I', 'D', 0x0d, 'A', 'M', 'Z', 'N', 'C', '1', '0', 'C', 0,
+	0x08, '_', 'C', 'I', 'D', 0x0d, 'V', 'M', 'C', 'L', 'O', 'C', 'K', 0,
+	0x08, '_', 'D', 'D', 'N', 0x0d, 'V', 'M', 'C', 'L', 'O', 'C', 'K', 0,
+	/* RBUF, a QWordMemory */
+	0x08, 'R', 'B', 'U', 'F', 0x11, 0x33, 0x0a, 0x30,
+	0x8a, 0x2b, 0, 0, 0x0d, 0x02,
+	0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0,
+	0xff, 0x0f, 0, 0, 0, 0, 0, 0,
+	0, 0, 0, 0, 0, 0, 0, 0,
+	0, 0x10, 0, 0, 0, 0, 0, 0,
+	0x79, 0,
+	/* _CRS */
+	0x14, 0x47, 0x04, '_', 'C', 'R', 'S', 0x08,
+	0x8f, 'R', 'B', 'U', 'F', 0x0a, 0x0e, 'M', 'I', 'N', '0',
+	0x8f, 'R', 'B', 'U', 'F', 0x0a, 0x16, 'M', 'A', 'X', '0',
+	0x79, 'B', 'H', 'I', '_', 0x0a, 0x20, 0x60,
+	0x7d, 0x60, 0x7b, 'B', 'L', 'O', '_', 0x0c, 0xf0, 0xff, 0xff, 0xff, 0, 'M', 'I', 'N',
+	'0',
+	0x72, 'M', 'I', 'N', '0', 0x0b, 0xff, 0x0f, 'M', 'A', 'X', '0',
+	0xa4, 'R', 'B', 'U', 'F',
+};
 
-/* Not the end of the string. */
-#define TABLE_SIZE	(sizeof(template) - 1)
+#define TABLE_SIZE	sizeof(template)
 
 _Static_assert(TABLE_SIZE == 265, "the lengths inside add up");
 
