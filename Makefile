@@ -34,7 +34,7 @@ KERNEL ?= 6.1
 # kernel.sh another one.
 GUEST_MAKE = $(MAKE) C=2 CF=-D__CHECK_ENDIAN__
 GUEST_PATIENCE = 1
--include build/setup.mk
+-include build/setup.mk build/setup-host.mk
 ifneq ($(KERNEL),6.1)
 -include build/kernel-$(KERNEL).mk
 endif
@@ -89,6 +89,10 @@ setup:
 		selftests/vm/kernel.sh $(BUILD) $$series || exit; \
 	done
 
+setup-host: SETUP_FOR := host
+setup-host: setup
+	@selftests/vm/setup-host.sh $(BUILD)
+
 run: setup
 	@$(MAKE) do-$@
 
@@ -106,6 +110,13 @@ run_vms = for vm in $(1); do \
 	done
 kernels_of = $(sort $(foreach vm,$(1),$(firstword $(subst :, ,$(vm)))))
 
+# Against what was not written here: QEMU's front-end and the kernel's driver, and
+# rust-vmm's front-end.
+check-host:
+	@rm -rf $(RESULTS)/host
+	@status=0; $(MAKE) setup-host KERNEL=6.1 && $(MAKE) do-$@ KERNEL=6.1 || status=1; \
+		$(TAP) sum --results $(RESULTS)/host --require $(host_tests) && exit $$status
+
 # Everything runs, also after something failed; the sum at the end decides.
 check:
 	@rm -rf $(RESULTS) $(BUILD)/summary
@@ -115,7 +126,7 @@ check:
 		$(MAKE) do-check-$$part || echo "== check-$$part: FAILED"; \
 	done
 	@$(call run_vms,$(check_vms))
-	@$(sum) --require $(static_checks) $(unit_tests) $(call vm_results,$(check_vms)) >$(BUILD)/summary; \
+	@$(sum) --require $(check_tests) >$(BUILD)/summary; \
 		status=$$?; cat $(BUILD)/summary; exit $$status
 
 # All kernels that the driver is for.
@@ -135,6 +146,24 @@ check-debug:
 	@$(call run_vms,$(debug_vms))
 	@$(sum) --require $(call vm_results,$(debug_vms))
 
+# What CI runs. On a machine that is slow already with check there is no time for
+# check-host: that is a skip, and the only one that is expected of it.
+HOST_WITHIN ?= 1200
+check-ci:
+	@start=$$(date +%s); status=0; required="$(check_tests)"; \
+	$(MAKE) check || status=1; took=$$(($$(date +%s) - start)); \
+	if [ $$took -lt $(HOST_WITHIN) ]; then \
+		required="$$required $(addprefix host/,$(host_tests))"; \
+		echo "== check-host: check took $$took s, less than $(HOST_WITHIN)"; \
+		$(MAKE) check-host || status=1; \
+	else \
+		echo "== check-host: not run, check took $$took s, not less than $(HOST_WITHIN)"; \
+		mkdir -p $(RESULTS); echo "1..0 # SKIP there was no time for it" >$(RESULTS)/check-host.tap; \
+		echo 0 >$(RESULTS)/check-host.status; \
+	fi; \
+	$(sum) --require $$required >$(BUILD)/summary || status=1; \
+	cat $(BUILD)/summary; exit $$status
+
 # Hours of what check does in a minute.
 soak: SETUP_FOR := soak
 soak: SETUP_KERNELS := 6.12 7.2
@@ -152,6 +181,8 @@ soak-vm: setup
 static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc man \
 	ioctl-magic tap_test
 unit_tests := $(addprefix userspace/,$(basename $(notdir $(wildcard userspace/tests/*_test.*))))
+check_tests = $(static_checks) $(unit_tests) $(call vm_results,$(check_vms))
+host_tests := vm-host host-virtio_rtc_test rust-vmm
 
 export KERNEL_SCRIPTS IOCTL_NUMBER_RST VMCLOCK_ABI_INCLUDE
 
@@ -181,7 +212,7 @@ guest-module:
 	$(Q)! grep -E '^WARNING|(driver|uapi)/[^ ]*: (warning|error):' $(guest_log)
 
 # Programs of the machine: static ones for the guest, the others for the host.
-vm_static := $(VM)/init $(VM)/clock-peer
+vm_static := $(VM)/init $(VM)/clock-peer $(VM)/load
 vm_programs := $(vm_static) $(VM)/clock-exchange $(VM)/host-clock
 $(vm_static): private static := -static
 $(vm_programs): $(VM)/%: selftests/vm/%.c $(wildcard selftests/vm/*.h)
@@ -234,6 +265,44 @@ do-check-vm-restored: guest-tests
 		python3 selftests/vm/restored.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
 		--module $(guest)/driver/vmclock.ko --keep $(KEEP)
 
+# The kernel's driver, for a kernel without it; and what it needs of that kernel.
+rtc := $(BUILD)/guest/virtio_rtc
+virtio_modules := $(addprefix $(GUEST_MODULES)/virtio/,virtio.ko virtio_ring.ko \
+	virtio_pci_legacy_dev.ko virtio_pci_modern_dev.ko virtio_pci.ko)
+rtc-module:
+	$(Q)mkdir -p $(rtc)/uapi && cp -au selftests/virtio_rtc/. $(VIRTIO_RTC)/drivers/virtio/. $(rtc)/
+	$(Q)cp -au $(VIRTIO_RTC)/include/uapi/. $(rtc)/uapi/
+	$(Q)$(MAKE) -C $(GUEST_KDIR) M=$(rtc) modules >$(rtc).log 2>&1 || { cat $(rtc).log; exit 1; }
+	$(Q)cp -u $(rtc)/virtio_rtc.ko $(virtio_modules) $(VM)/
+
+do-check-vm-host: guest-tests rtc-module
+	@$(TAP) run --timeout $(vm_timeout) --results $(RESULTS)/host vm-host -- \
+		$(call vm_run,host) --results $(RESULTS)/host --qemu $(HOST_QEMU) \
+		--hostd-options='--interval=200ms'
+
+# Cargo writes beside the sources too. No registry is asked: the crates are Debian's.
+front := $(BUILD)/rust-vmm
+rust-vmm:
+	$(Q)mkdir -p $(front)/home && cp -au selftests/rust-vmm/. $(front)/
+	$(Q)printf '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "%s"\n' \
+		$(CRATES) >$(front)/home/config.toml
+	$(Q)cd $(front) && LD_LIBRARY_PATH=$(RUST)/lib/x86_64-linux-gnu RUSTC=$(RUST)/bin/rustc \
+		CARGO_HOME=$(front)/home CARGO_TARGET_DIR=$(front)/target \
+		$(RUST)/bin/cargo build --offline >$(front).log 2>&1 || { cat $(front).log; exit 1; }
+	$(Q)$(MAKE) -C userspace $(JOBS) asan-hostd
+
+do-check-rust-vmm: rust-vmm
+	@$(TAP) run --results $(RESULTS)/host rust-vmm -- $(front)/target/debug/vhost-front \
+		$(BUILD)/userspace-asan/vmclock-hostd $(BUILD)
+
+do-check-host:
+	@status=0; for part in rust-vmm vm-host; do \
+		$(MAKE) do-check-$$part || { status=1; echo "== check-$$part: FAILED"; }; \
+	done; exit $$status
+
+.PHONY: setup-host check-host check-ci rtc-module rust-vmm do-check-vm-host do-check-rust-vmm \
+	do-check-host
+
 do-run: machine
 	@$(call vm_run,run) --seconds $(SECONDS)
 
@@ -265,6 +334,8 @@ help:
 	@echo "make check-kernels  what runs in VMs, on all of these kernels"
 	@echo "make check-debug what runs in VMs, on a kernel with KASAN, lockdep, kmemleak and UBSAN, which"
 	@echo "                 is built first: an hour or several"
+	@echo "make check-host  the clock device with a newer QEMU, the kernel's driver, and rust-vmm;"
+	@echo "                 fetches 300 MB once and installs little of it"
 	@echo
 	@echo "make bench       what a reading costs, on this machine; nothing is installed"
 	@echo "make bench-vm    the ioctls, in a VM"

@@ -185,8 +185,7 @@ static int link_fd(void)
 	return fd;
 }
 
-/* Send a command and read the answer, a line, without its end. */
-static bool ask(const char *command, char *answer, size_t size)
+bool t_ask(const char *command, char *answer, size_t size)
 {
 	int fd = link_fd();
 	size_t n = 0;
@@ -212,7 +211,7 @@ bool t_poke(int page, size_t offset, const void *data, size_t len)
 	for (size_t i = 0; i < len; i++)
 		n += sprintf(command + n, "%02x", bytes[i]);
 	strcpy(command + n, "\n");
-	return ask(command, answer, sizeof(answer)) && !strcmp(answer, "ok");
+	return t_ask(command, answer, sizeof(answer)) && !strcmp(answer, "ok");
 }
 
 bool t_peek(int page, size_t offset, void *data, size_t len)
@@ -221,7 +220,7 @@ bool t_peek(int page, size_t offset, void *data, size_t len)
 	unsigned char *bytes = data;
 
 	snprintf(command, sizeof(command), "peek %d %zu %zu\n", page, offset, len);
-	if (!ask(command, answer, sizeof(answer)) || strlen(answer) != 2 * len)
+	if (!t_ask(command, answer, sizeof(answer)) || strlen(answer) != 2 * len)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (sscanf(answer + 2 * i, "%2hhx", &bytes[i]) != 1)
@@ -234,7 +233,7 @@ bool t_ring_pci(void)
 	char command[16], answer[16];
 
 	snprintf(command, sizeof(command), "ring %d\n", T_PCI_NOTIFIED);
-	return ask(command, answer, sizeof(answer)) && !strcmp(answer, "ok");
+	return t_ask(command, answer, sizeof(answer)) && !strcmp(answer, "ok");
 }
 
 static bool notify(int page)

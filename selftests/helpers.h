@@ -53,6 +53,12 @@ int t_open(int page, int flags);
 int t_open_ptp(int page, int *index, int flags);
 
 /*
+ * Send a command to the host, a line with its end, and read the answer, one
+ * without. Return: false if there is none.
+ */
+bool t_ask(const char *command, char *answer, size_t size);
+
+/*
  * Change or look at a test page from outside the machine, while it runs.
  * Return: false if the host did not do it.
  */

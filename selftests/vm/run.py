@@ -7,7 +7,8 @@
                    that the host writer serves
   run.py soak    stock, and for long: see --set and --patience
   run.py feed    the host writer puts real time into the device's page
-  run.py run     the same, for people to watch; see --seconds
+  run.py host    the writer is a clock device's back-end, and feeds the page so
+  run.py run     as feed, for people to watch; see --seconds
   run.py bench   the same, for what an ioctl costs
 
 All but run print TAP and store that of the guest's programs; what the
@@ -38,6 +39,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import pages		# pylint: disable=wrong-import-position
 import referee
+import rtc
 import served
 import tap
 import vm
@@ -123,7 +125,7 @@ class Run:
         self.fed = any(program.name == PEER for program in self.programs)
         self.frames = {}
         self.current = None
-        self.hostd = self.referee = self.machine = self.served = None
+        self.hostd = self.referee = self.machine = self.served = self.device = None
         self.trouble = []
         self.offset_checked = False
         self.judged = 0
@@ -146,7 +148,7 @@ class Run:
                 options = self.served.options()
             self.machine = stack.enter_context(
                 vm.Machine(self.args.kernel, image, self.logs, self.args.mode, self.args.set,
-                           options))
+                           options, self.args.qemu))
             self.stack = stack
             self.selector = stack.enter_context(selectors.DefaultSelector())
             self.record = stack.enter_context(open(self.logs / "output.log", "w",
@@ -180,7 +182,8 @@ class Run:
 
     def link_line(self, line):
         """A line of ttyS3: a test wants a page changed."""
-        self.machine.link.sendall(f"{self.machine.answer(line)}\n".encode())
+        answer = (self.device or self.machine).answer(line)
+        self.machine.link.sendall(f"{answer}\n".encode())
 
     def guest_line(self, line):
         """A line of ttyS1."""
@@ -249,6 +252,8 @@ class Run:
         offset, error = self.exchange()
         error += CREEP
         self.start_hostd(offset, error)
+        if self.args.mode == "host":
+            self.plug_device()
         self.start_referee(offset, error)
         if not self.machine.wait_fed(lambda: self.hostd.poll() is None):
             raise Failure(f"no time in the page: see {self.logs / 'hostd.log'}")
@@ -264,7 +269,7 @@ class Run:
                                 f" {self.referee.offset} +/- {self.referee.error} before")
 
     def start_hostd(self, offset, error):
-        command = [self.build / "userspace/vmclock-hostd", f"--qemu-pid={self.machine.qemu.pid}",
+        command = [self.build / "userspace/vmclock-hostd", self.page_option(),
                    f"--tsc-offset={offset}", f"--tsc-offset-error={error}",
                    f"--assume-synchronized={self.args.assume_synchronized}",
                    *shlex.split(self.args.hostd_options)]
@@ -275,6 +280,18 @@ class Run:
                  f" {self.args.assume_synchronized} (--assume-synchronized)")
         self.say(f"guest counter = host counter {offset:+} +/- {error} cycles, measured;"
                  f" {CREEP} of them in case it creeps")
+
+    def page_option(self):
+        if self.args.mode == "host":
+            return f"--vhost-socket={self.machine.tmp}/clock"
+        return f"--qemu-pid={self.machine.qemu.pid}"
+
+    def plug_device(self):
+        tmp = self.machine.tmp
+        self.device = rtc.Device(self.machine.qemu, self.hostd, tmp / "qmp", tmp / "clock",
+                                 self.say)
+        self.stack.callback(self.device.close)
+        self.device.plug()
 
     def start_referee(self, offset, error):
         clock = vm.start([self.build / "vm/host-clock"], stdout=subprocess.PIPE, bufsize=0)
@@ -358,8 +375,10 @@ class Run:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=("stock", "unstable", "soak", "feed", "run", "bench"))
+    parser.add_argument("mode", choices=("stock", "unstable", "soak", "feed", "host", "run",
+                                         "bench"))
     parser.add_argument("--build", required=True, help="the build directory")
+    parser.add_argument("--qemu", default="qemu-system-x86_64", help="the emulator")
     parser.add_argument("--kernel", required=True, help="the guest's kernel image")
     parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")
     parser.add_argument("--series", default="6.1", help="what the kernel is called")
@@ -384,7 +403,7 @@ def main():
         run = Run(args)
         run.run()
         passed = run.report_people() if args.mode == "run" else run.report_tap()
-    except (Failure, OSError, subprocess.SubprocessError) as error:
+    except (Failure, rtc.Wrong, OSError, subprocess.SubprocessError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

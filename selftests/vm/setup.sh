@@ -5,7 +5,7 @@
 # packages, fetches the guest's kernel and a few files of its source into a
 # cache, and tells make where everything is.
 #
-#	setup.sh BUILD [soak|debug]	writes BUILD/setup.mk
+#	setup.sh BUILD [soak|debug|host]	writes BUILD/setup.mk
 #
 # The cache is VMCLOCK_CACHE, by default ~/.cache/vmclock. What is there is
 # neither fetched nor unpacked again.
@@ -69,6 +69,14 @@ bc: the kernel's build calculates with it
 bison: makes parsers for it
 flex: the same
 libelf-dev: its objtool is linked with libelf"
+fi
+
+# Only `make check-host` needs these; setup-host.sh does the rest for it.
+if [ "${2-}" = host ]; then
+	packages="$packages
+libgit2-1.5: cargo is linked with it
+libcurl4: the same
+libssh2-1: the same"
 fi
 
 as_root() {
@@ -172,7 +180,7 @@ guest_version() {
 	[ -n "$kver" ] || die "$headers does not name a kernel"
 	version=$(installed_version "linux-headers-$kver")
 	series=$(echo "$kver" | cut -d. -f1,2)
-	image=linux-image-${kver}_$version
+	image=linux-image-virtio-${kver}_$version
 	source=linux-source-${series}_$version
 }
 
@@ -180,7 +188,8 @@ fetch_image() {
 	[ ! -d "$cache/$image" ] || return 0
 	say "fetching linux-image-$kver: the guest's kernel (not installed)"
 	download "linux-image-$kver=$version" || return
-	unpack "$tmp"/linux-image-*.deb "$tmp/image" "./boot/vmlinuz-*" || return
+	unpack "$tmp"/linux-image-*.deb "$tmp/image" "./boot/vmlinuz-*" \
+		"./lib/modules/*/kernel/drivers/virtio/*" || return
 	keep "$tmp/image" "$image"
 }
 
@@ -242,6 +251,7 @@ write_setup_mk() {
 		GUEST_KVER := $kver
 		GUEST_KDIR := /usr/src/linux-headers-$kver
 		GUEST_VMLINUZ := $cache/$image/boot/vmlinuz-$kver
+		GUEST_MODULES := $cache/$image/lib/modules/$kver/kernel/drivers
 		KSELFTEST_DIR := $cache/$source/tools/testing/selftests
 		KERNEL_SCRIPTS := $cache/$source/scripts
 		IOCTL_NUMBER_RST := $cache/$source/Documentation/userspace-api/ioctl/ioctl-number.rst

@@ -15,6 +15,7 @@ import time
 
 import ivshmem
 import pages
+import rtc
 
 # Two processors under emulation make the kernel distrust the TSC by itself.
 TSC = {"unstable": "tsc=unstable"}
@@ -97,11 +98,16 @@ def pack(root, path):
 class Machine:
     """A running guest. A context manager: leaving it ends everything."""
 
-    def __init__(self, kernel, image, logs, mode, environment=(), more_options=()):
+    def __init__(self, kernel, image, logs, mode, environment=(), more_options=(),
+                 program="qemu-system-x86_64"):
         self.kernel, self.image, self.logs = kernel, image, logs
+        self.program = program
         self.more_options = list(more_options)
         self.own_pages = mode in ("stock", "unstable", "soak")
         self.tsc = TSC.get(mode, TSC_TRUSTED)
+        # A test looks at the registers of a device that has a driver.
+        self.has_port = mode == "host"
+        self.iomem = "iomem=relaxed" if self.has_port else ""
         # What the kernel does not know goes to init's environment.
         self.environment = " ".join(environment)
         self.token = secrets.token_hex(16)
@@ -116,7 +122,7 @@ class Machine:
             if self.own_pages:
                 self.functions = ivshmem.Functions(stack, self.tmp / "bell")
             log = stack.enter_context(open(self.logs / "qemu.log", "wb"))
-            command = self.command() + self.add_pages() + self.more_options
+            command = [*self.command(), *self.add_port(), *self.add_pages(), *self.more_options]
             self.qemu = start(command, stdout=log, stderr=log,
                               pass_fds=(self.ram_fd, *self.function_fds()))
             stack.callback(stop, self.qemu)
@@ -136,14 +142,14 @@ class Machine:
         """QEMU's command line; the serial ports are in the guest's order."""
         serial = [f"file:{self.logs}/console.log", "chardev:output",
                   f"file:{self.tmp}/token", "chardev:link"]
-        return ["qemu-system-x86_64", "-machine", "q35,aux-ram-share=on,memory-backend=ram",
+        return [self.program, "-machine", "q35,aux-ram-share=on,memory-backend=ram",
                 "-object", f"memory-backend-file,id=ram,size={MEMORY},share=on,"
                 f"mem-path=/proc/self/fd/{self.ram_fd}",
                 "-device", "vmclock", "-accel", "tcg", "-cpu", "max", "-smp", "2",
                 "-m", f"{MEMORY >> 20}M", "-display", "none", "-nodefaults",
                 "-no-user-config", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.image, "-append",
-                f"{CMDLINE} {self.tsc} memmap={pages.ROOM}${pages.BASE:#x}"
+                f"{CMDLINE} {self.tsc} {self.iomem} memmap={pages.ROOM}${pages.BASE:#x}"
                 f" vmclock.token={self.token} {self.environment}",
                 "-chardev", f"socket,id=output,path={self.tmp}/output",
                 "-chardev", f"socket,id=link,path={self.tmp}/link",
@@ -171,6 +177,13 @@ class Machine:
         stack.callback(os.close, self.ram_fd)
         os.truncate(self.ram_fd, MEMORY)
         self.ram = mmap.mmap(self.ram_fd, MEMORY)
+
+    def add_port(self):
+        """A place to plug a device in, and a monitor to do it by."""
+        if not self.has_port:
+            return []
+        return ["-device", f"pcie-root-port,id={rtc.PORT},chassis=1,slot=1",
+                "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off"]
 
     def add_pages(self):
         """Put our own pages into RAM; QEMU's options for that."""
