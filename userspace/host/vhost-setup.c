@@ -80,7 +80,10 @@ int setup_log(struct vhost *v, struct vhost_message *m, struct vhost_reply *r)
 		err = dirty_vm_set_log(&v->memory.log, log);
 	if (err)
 		return err;
-	/* As long as the question: some front-ends want it so, none minds. */
+	/*
+	 * As long as the question: rust-vmm's front-ends want it so, QEMU takes any.
+	 * (rust-vmm's vhost up to 0.13 takes none, whatever the length.)
+	 */
 	r->size = sizeof(where);
 	memcpy(r->payload, where, sizeof(where));
 	return 0;
