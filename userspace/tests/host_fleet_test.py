@@ -187,6 +187,16 @@ def a_front_end_that_stalls_or_talks_nonsense_disturbs_no_other(tmp):
         check((tmp / "s2").exists(), "no socket for the third")
 
 
+def each_kind_of_page_has_a_name_in_the_status(tmp):
+    with Player("4096:vmclock_page") as player:
+        vms = {"f": {"file": tmp / "p"}, "q": {"qemu-pid": player.pid},
+               "i": {"ivshmem-socket": tmp / "i"}, "v": {"vhost-socket": tmp / "v"}}
+        with Fleet(tmp, vms) as fleet:
+            targets = {name: vm["target"] for name, vm in fleet.status().items()}
+            check(targets == {"f": f"{tmp}/p", "q": f"qemu-pid:{player.pid}",
+                              "i": f"{tmp}/i", "v": "vhost-user"}, f"{targets}")
+
+
 def two_vms_of_one_page_are_one_vm(tmp):
     vms = {"a": {"file": tmp / "p"}, "b": {"file": tmp / "p"}}
     with Fleet(tmp, vms) as fleet:
@@ -480,6 +490,7 @@ TESTS = [
     a_vm_that_cuts_its_page_disturbs_no_other,
     vms_that_die_stall_or_are_restored_disturb_no_other,
     a_front_end_that_stalls_or_talks_nonsense_disturbs_no_other,
+    each_kind_of_page_has_a_name_in_the_status,
     two_vms_of_one_page_are_one_vm,
     a_reload_by_command_touches_nothing_that_stays,
     a_reload_by_sighup_touches_nothing_that_stays,
