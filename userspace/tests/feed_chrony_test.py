@@ -106,9 +106,9 @@ def in_an_inserted_second_nothing_is_sent(tmp):
     listener = Listener(tmp)
     quiet = 0
     for _ in range(10):
-        # 23:59:59.9 in TAI; what reads it a moment later is in 23:59:60.
+        # A microsecond before 23:59:60, so what reads it is in there.
         make_page(tmp, "leap_indicator=1", "time_sec=1767225636",
-                  f"time_frac_sec={9 * 2**64 // 10}")
+                  f"time_frac_sec={2**64 - 2**64 // 10**6}")
         text = run_feed(tmp, "--for=0.05", "--interval=0.01")[1]
         quiet += "no samples" in text
         early = [s for s in listener.samples() if s[0] + s[1] / 1e6 + s[2] < PAGE_UTC]
