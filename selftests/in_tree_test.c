@@ -63,6 +63,9 @@ static int hand_over(const char *device, const char *override, const char *from,
  */
 FIXTURE_SETUP(in_tree)
 {
+	/* On the default scale, which is that of the other's clock. */
+	ASSERT_EQ(0, t_unload("vmclock"));
+	ASSERT_EQ(0, t_load("/vmclock.ko", ""));
 	for (int page = 0; page <= T_NOTIFIED; page++)
 		ASSERT_EQ(0, reserve(page, "vmclock-cdev"));
 	ASSERT_EQ(0, t_load(IN_TREE, ""));
