@@ -49,21 +49,8 @@ static json_t *target(const struct member *m)
 
 static const char *page_status(const struct vm *vm)
 {
-	static const char *const names[] = {
-		[VMCLOCK_PAGE_STATUS_UNKNOWN] = "unknown",
-		[VMCLOCK_PAGE_STATUS_INITIALIZING] = "initializing",
-		[VMCLOCK_PAGE_STATUS_SYNCHRONIZED] = "synchronized",
-		[VMCLOCK_PAGE_STATUS_FREERUNNING] = "freerunning",
-		[VMCLOCK_PAGE_STATUS_UNRELIABLE] = "unreliable",
-	};
-
-	uint8_t status = vm->pub.fields.clock_status;
-
-	if (vm->pub.is_hushed)
-		status = VMCLOCK_PAGE_STATUS_INITIALIZING;
-	if (status >= sizeof(names) / sizeof(names[0]) || !names[status])
-		return "unknown";
-	return names[status];
+	return vmclk_status_str(vm->pub.is_hushed ? VMCLOCK_PAGE_STATUS_INITIALIZING :
+				vm->pub.fields.clock_status);
 }
 
 static const char *drain_name(uint64_t notice)

@@ -152,14 +152,6 @@ static int set_inflight(struct vhost *v, struct vhost_message *m, struct vhost_r
 #define STATE_LOAD	1
 #define STATE_NO_FD	0x100	/* we have no better descriptor than yours */
 
-static bool runs(const struct vhost *v)
-{
-	for (unsigned int i = 0; i < VHOST_QUEUES; i++)
-		if (v->queues[i].ring.state != RING_STOPPED)
-			return true;
-	return false;
-}
-
 static int set_state_fd(struct vhost *v, struct vhost_message *m, struct vhost_reply *r)
 {
 	uint32_t words[2];	/* direction, phase: 0 is "stopped" */
@@ -168,7 +160,7 @@ static int set_state_fd(struct vhost *v, struct vhost_message *m, struct vhost_r
 	memcpy(words, m->payload, sizeof(words));
 	if (words[0] > STATE_LOAD || words[1])
 		return -EINVAL;
-	if (runs(v))
+	if (queues_run(v))
 		return -EBUSY;
 	fd = vhost_message_take_fd(m, 0);
 	if (words[0] == STATE_LOAD)

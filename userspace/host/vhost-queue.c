@@ -53,7 +53,7 @@ static void signal_fd(int fd)
 		bell_ring(fd);
 }
 
-static bool any_ring_runs(const struct vhost *v)
+bool queues_run(const struct vhost *v)
 {
 	for (unsigned int i = 0; i < VHOST_QUEUES; i++)
 		if (v->queues[i].ring.state != RING_STOPPED)
@@ -100,7 +100,7 @@ static void run_ring(struct vhost_queue *q)
 	config.used = range_at(q, q->used, ring_used_size(q->num), VRING_USED_ALIGN_SIZE);
 	if (ring_start(&q->ring, &config)) {
 		signal_fd(q->error);
-		if (!any_ring_runs(v))
+		if (!queues_run(v))
 			vhost_memory_lease(&v->memory, false);
 		return;
 	}
@@ -118,7 +118,7 @@ static void halt_ring(struct vhost_queue *q, bool is_last)
 	if (is_last)
 		take_page(v);
 	q->base = ring_stop(&q->ring);
-	if (!any_ring_runs(v))
+	if (!queues_run(v))
 		vhost_memory_lease(&v->memory, false);
 }
 
@@ -154,7 +154,7 @@ void queues_resume(struct vhost *v)
 {
 	for (unsigned int i = 0; i < VHOST_QUEUES; i++)
 		run_ring(&v->queues[i]);
-	if (any_ring_runs(v))
+	if (queues_run(v))
 		lend_page(v);
 }
 
@@ -293,7 +293,7 @@ static void check_memory(struct vhost *v)
 		log_line("the dirty log was taken away: nothing is recorded any more");
 		dirty_vm_set_log(&v->memory.log, NULL);
 	}
-	if (!any_ring_runs(v) || !vhost_memory_is_broken(&v->memory))
+	if (!queues_run(v) || !vhost_memory_is_broken(&v->memory))
 		return;
 	log_line("the guest's memory was taken away: its queues are stopped");
 	queues_pause(v);

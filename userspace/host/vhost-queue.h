@@ -27,6 +27,14 @@ void queue_stop(struct vhost_queue *q);
 void queue_reset(struct vhost_queue *q);
 
 /**
+ * queues_run() - does a ring run?
+ * @vhost: the device
+ *
+ * Return: true if so.
+ */
+bool queues_run(const struct vhost *vhost);
+
+/**
  * queues_pause() - let go of all rings: what they stand on is to change
  * @vhost: the device; its queues stay started
  */
@@ -47,7 +55,7 @@ void queues_stop(struct vhost *vhost);
 /**
  * queue_set_fd() - replace one of the queue's descriptors
  * @at: where it is
- * @fd: the new one, or -1; becomes the queue's, and is not waited for
+ * @fd: the new one, or -1; becomes the queue's
  */
 void queue_set_fd(int *at, int fd);
 
