@@ -7,14 +7,16 @@ BUILD is the directory with vmclock-hostd.
 """
 
 import contextlib
+import json
 import mmap
 import os
 import select
 import socket
 import struct
+import subprocess
 import sys
 
-from host_hostd_test import (ASSUME, PATIENCE, SYNCHRONIZED, UNRELIABLE, Hostd, Page, check,
+from host_hostd_test import (ASSUME, BUILD, PATIENCE, SYNCHRONIZED, UNRELIABLE, Hostd, Page, check,
                              main, refused, wait_for)
 
 INITIALIZING = 1
@@ -61,6 +63,13 @@ class Client:
         if not select.select([self.bell], [], [], seconds)[0]:
             return 0
         return os.eventfd_read(self.bell)
+
+
+def ctl(control, *args):
+    """What vmclockctl host prints."""
+    return subprocess.run([BUILD / "vmclockctl", "host", f"--socket={control}", *args],
+                          stdout=subprocess.PIPE, timeout=PATIENCE, check=True,
+                          env=dict(os.environ, LD_LIBRARY_PATH=str(BUILD))).stdout
 
 
 def doorbell(tmp, *args):
@@ -149,6 +158,19 @@ def another_client_is_another_machine(tmp):
         check(hostd.stop() == 0, hostd.text())
 
 
+def it_has_time_again_when_the_counter_is_told(tmp):
+    control = tmp / "control"
+    with fed(tmp, f"--control={control}") as (hostd, _), Client(tmp / "s") as second:
+        wait_for(lambda: second.is_at(INITIALIZING), "the page is disrupted")
+        wait_for(second.rings, "the machine is told")
+        lines = map(json.loads, ctl(control, "--json", "status").splitlines())
+        vm = next(line["vm"]["name"] for line in lines if "vm" in line)
+        ctl(control, "set-counter", vm, "--tsc-offset=1000000")
+        wait_for(lambda: second.is_at(SYNCHRONIZED), "there is a line again")
+        check(second.rings(PATIENCE), "the machine is not told")
+        check(hostd.stop() == 0, hostd.text())
+
+
 def who_only_connects_holds_nobody(tmp):
     with fed(tmp) as (hostd, client):
         client.rings()
@@ -179,6 +201,7 @@ TESTS = [
     a_client_can_not_cut_it_short,
     what_a_client_writes_ends_its_page,
     another_client_is_another_machine,
+    it_has_time_again_when_the_counter_is_told,
     who_only_connects_holds_nobody,
     usage_says_what_it_needs,
 ]
