@@ -249,7 +249,7 @@ TAP_TEST(a_state_that_is_none_is_refused)
 TAP_TEST(a_state_comes_through_a_pipe_and_nobody_waits_for_it)
 {
 	FRONT_END();
-	const uint32_t load[2] = { 1, 0 };
+	const uint32_t save[2] = { 0 }, load[2] = { 1, 0 };
 	int ends[2], file = memfd_new(RTC_STATE_SIZE);
 
 	fe_handshake(fe);
@@ -265,13 +265,13 @@ TAP_TEST(a_state_comes_through_a_pipe_and_nobody_waits_for_it)
 
 	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, load, 8, &file, 1), 0x100);
 	is_u64(fe_get(fe, VHOST_CHECK_DEVICE_STATE), 1);
-	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, (uint32_t[2]){ 0 }, 8, &file, 1), 0x101);
+	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, save, 8, &file, 1), 0x101);
 	close(file);
 
 	/* And the other way: one that nobody reads. */
 	need(!pipe(ends));
 	close(ends[0]);
-	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, (uint32_t[2]){ 0 }, 8, &ends[1], 1), 0x101);
+	is_u64(fe_ask(fe, VHOST_SET_DEVICE_STATE_FD, save, 8, &ends[1], 1), 0x101);
 	close(ends[1]);
 	alarm(0);
 }
