@@ -46,7 +46,7 @@ xz-utils: unpacks the kernel's source
 liburing-dev: the tests of io_uring, and the programs that wait by it
 acpica-tools: compiles the ACPI table of the guest's test devices
 libinih-dev: the host writer's configuration file
-libjansson-dev: JSON, for the host writer's control socket and vmclockctl host
+libjansson-dev: JSON, for the host writer's control socket and QEMU's monitor, and vmclockctl host
 tzdata: its list of leap seconds tells TAI from UTC
 libcap2: chronyd, which runs in the guest, is linked with it
 libedit2: the same for chronyc
