@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stddef.h>
+#include <string.h>
+
+#include "life.h"
+
+void life_init(struct life *l, const struct life_user *user, enum life_counter counter,
+	       bool has_counter)
+{
+	*l = (struct life){ .user = *user, .counter = counter, .has_counter = has_counter };
+}
+
+static enum life_page wanted(const struct life *l)
+{
+	if (l->run == LIFE_INCOMING || (l->run == LIFE_UNSEEN && l->page == LIFE_UNTOUCHED))
+		return LIFE_UNTOUCHED;
+	if (l->run != LIFE_RUNNING || (l->has_monitor && !l->is_heard) || l->is_leaving ||
+	    l->is_held || !l->has_counter)
+		return LIFE_QUIET;
+	return LIFE_FED;
+}
+
+/* From what is known to what the page says. Ends everything that happens. */
+static void settle(struct life *l)
+{
+	enum life_page page = wanted(l);
+
+	if (page == l->page)
+		return;
+	if (l->page == LIFE_UNTOUCHED)
+		l->user.open(l->user.context);
+	else if (l->page == LIFE_FED)
+		l->user.hush(l->user.context);
+	if (page == LIFE_FED)
+		l->user.feed(l->user.context);
+	l->page = page;
+}
+
+/*
+ * The relation is another one, or will be in a moment: QEMU tells of a reset before
+ * it rewrites the counter. So a counter that is watched is not looked at here, but
+ * at the next life_poll(). A page that can't be written yet gets its marker from
+ * arrive().
+ */
+static void lose_counter(struct life *l)
+{
+	l->has_counter = false;
+	if (l->page == LIFE_UNTOUCHED)
+		return;
+	l->user.disrupt(l->user.context);
+	l->page = LIFE_QUIET;
+}
+
+static void measure(struct life *l)
+{
+	switch (l->user.measure(l->user.context)) {
+	case LIFE_SAME:
+		l->has_counter = true;
+		break;
+	case LIFE_CHANGED:
+		lose_counter(l);
+		l->has_counter = true;
+		break;
+	case LIFE_UNKNOWN:
+		if (l->has_counter)
+			lose_counter(l);
+		break;
+	}
+}
+
+/* QEMU has loaded it, and has left the page as it was where it comes from. */
+static void arrive(struct life *l)
+{
+	if (l->page == LIFE_UNTOUCHED) {
+		l->user.open(l->user.context);
+		l->page = LIFE_QUIET;
+	}
+	lose_counter(l);
+}
+
+static void stopped(struct life *l)
+{
+	enum life_run before = l->run;
+
+	l->run = LIFE_STOPPED;
+	if (before == LIFE_INCOMING) {
+		arrive(l);
+		if (l->user.cont)
+			l->user.cont(l->user.context);
+	} else if (before != LIFE_STOPPED && l->counter == LIFE_COUNTER_STOPS) {
+		lose_counter(l);
+	}
+}
+
+/* @resumed: just now, so that it had stopped, even if we were not told. */
+static void running(struct life *l, bool resumed)
+{
+	enum life_run before = l->run;
+
+	l->run = LIFE_RUNNING;
+	if (before == LIFE_INCOMING)
+		arrive(l);
+	else if (l->counter == LIFE_COUNTER_WATCHED)
+		measure(l);
+	else if (l->counter == LIFE_COUNTER_STOPS && resumed && before != LIFE_STOPPED)
+		lose_counter(l);
+}
+
+void life_assume_running(struct life *l)
+{
+	l->run = LIFE_RUNNING;
+	settle(l);
+}
+
+void life_connected(struct life *l)
+{
+	l->has_monitor = true;
+	l->is_heard = true;
+	if (l->run != LIFE_INCOMING) {
+		if (l->was_deaf && l->counter != LIFE_COUNTER_WATCHED)
+			lose_counter(l);
+		/* Whether it stopped, and a watched counter changed, the status will tell. */
+		l->run = LIFE_UNSEEN;
+	}
+	l->was_deaf = false;
+	settle(l);
+}
+
+void life_lost(struct life *l)
+{
+	l->was_deaf = l->was_deaf || l->is_heard;
+	l->is_heard = false;
+	l->has_monitor = true;
+	/* A migration may have ended without us; the status will tell. */
+	l->is_leaving = false;
+	settle(l);
+}
+
+void life_status(struct life *l, const char *name)
+{
+	if (!strcmp(name, "running"))
+		running(l, false);
+	else if (strcmp(name, "inmigrate"))
+		stopped(l);
+	else if (l->page == LIFE_UNTOUCHED)
+		l->run = LIFE_INCOMING;
+	settle(l);
+}
+
+void life_migration(struct life *l, const char *name)
+{
+	static const char *const over[] = { "none", "completed", "failed", "cancelled" };
+	bool is_over = false;
+
+	if (l->run == LIFE_INCOMING)
+		return;
+	for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
+		is_over = is_over || !strcmp(name, over[i]);
+	/* Only from now on: a VM that ran on after it was saved is not stopped by that. */
+	if (l->is_leaving && !strcmp(name, "completed"))
+		stopped(l);
+	l->is_leaving = !is_over;
+	settle(l);
+}
+
+void life_event(struct life *l, const char *name)
+{
+	if (!strcmp(name, "STOP") || !strcmp(name, "SUSPEND")) {
+		stopped(l);
+	} else if (!strcmp(name, "RESUME")) {
+		running(l, true);
+	} else if (!strcmp(name, "RESET") || !strcmp(name, "WAKEUP")) {
+		if (l->run != LIFE_INCOMING)
+			lose_counter(l);
+		if (*name == 'W')
+			l->run = LIFE_RUNNING;
+	}
+	settle(l);
+}
+
+void life_poll(struct life *l)
+{
+	if (l->counter != LIFE_COUNTER_WATCHED || l->run != LIFE_RUNNING)
+		return;
+	measure(l);
+	settle(l);
+}
+
+void life_overwritten(struct life *l)
+{
+	if (l->page == LIFE_UNTOUCHED)
+		return;
+	lose_counter(l);
+	settle(l);
+}
+
+void life_hold(struct life *l)
+{
+	l->is_held = true;
+	settle(l);
+}
+
+void life_release(struct life *l)
+{
+	l->is_held = false;
+	settle(l);
+}
+
+void life_disrupted(struct life *l)
+{
+	lose_counter(l);
+	settle(l);
+}
+
+bool life_told(struct life *l)
+{
+	bool is_steady = l->run == LIFE_RUNNING ||
+			 (l->run == LIFE_STOPPED && l->counter == LIFE_COUNTER_RUNS);
+
+	if (!is_steady || l->counter == LIFE_COUNTER_WATCHED ||
+	    (l->has_monitor && !l->is_heard))
+		return false;
+	l->has_counter = true;
+	settle(l);
+	return true;
+}
