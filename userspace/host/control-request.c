@@ -104,7 +104,7 @@ static const char *check_page(struct member *m, int err)
 static const char *disrupt_one(struct request *r, struct member *m)
 {
 	(void)r;
-	return check_page(m, vm_disrupt(&m->machine.vm));
+	return check_page(m, monitor_disrupt(&m->machine.monitor));
 }
 
 static json_t *do_disrupt(struct request *r)
@@ -113,6 +113,29 @@ static json_t *do_disrupt(struct request *r)
 
 	fleet_hurry(r->host->fleet);
 	return answer;
+}
+
+static const char *prepare_one(struct request *r, struct member *m)
+{
+	(void)r;
+	return check_page(m, monitor_prepare(&m->machine.monitor));
+}
+
+/* When it is answered the page is quiet: the save or the migration may begin. */
+static json_t *do_prepare(struct request *r)
+{
+	return act(r, prepare_one);
+}
+
+static const char *resume_one(struct request *r, struct member *m)
+{
+	(void)r;
+	return check_page(m, monitor_resume(&m->machine.monitor));
+}
+
+static json_t *do_resume(struct request *r)
+{
+	return act(r, resume_one);
 }
 
 static const char *stop_one(struct request *r, struct member *m)
@@ -180,11 +203,18 @@ static const char *read_counter(const struct request *r, struct options *o)
 
 static const char *set_counter_of(struct request *r, struct member *m)
 {
-	struct vm *vm = &m->machine.vm;
-	struct options o = { .vm.guest = vm->guest };
+	struct options o = { .vm.guest = m->machine.vm.guest };
 	const char *wrong = read_counter(r, &o);
+	int err;
 
-	return wrong ?: check_page(m, vm_set_counter(vm, &o.vm.guest, o.vm.offset_error));
+	if (wrong)
+		return wrong;
+	err = monitor_set_counter(&m->machine.monitor, &o.vm.guest, o.vm.offset_error);
+	if (err == -EINVAL)
+		return "that is no counter";
+	if (err == -EBUSY)
+		return "its counter does not run now, or is measured, or its monitor is not heard";
+	return check_page(m, err);
 }
 
 static json_t *do_set_counter(struct request *r)
@@ -214,6 +244,8 @@ static const struct command {
 } commands[] = {
 	{ "status", do_status, " vm " },
 	{ "disrupt", do_disrupt, " vm all " },
+	{ "prepare", do_prepare, " vm all " },
+	{ "resume", do_resume, " vm all " },
 	{ "drain", do_drain, " vm all when " },
 	{ "stop", do_stop, " vm all " },
 	{ "set-counter", do_set_counter,

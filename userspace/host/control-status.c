@@ -42,6 +42,8 @@ static json_t *target(const struct member *m)
 
 	if (o->file || o->ivshmem_socket)
 		return control_text(o->file ?: o->ivshmem_socket);
+	if (o->qmp_path)
+		return json_sprintf("qmp:%s", o->qmp_path) ?: control_text("qmp");
 	if (o->qemu_pid)
 		return json_sprintf("qemu-pid:%d", (int)o->qemu_pid);
 	return json_string(m->machine.vm.is_lent ? "vhost-user, lent" : "vhost-user");
@@ -69,6 +71,23 @@ static json_t *counter(const struct vm *vm)
 			 "ratio", number(vm->guest.ratio),
 			 "frac_bits", (int)vm->guest.frac_bits,
 			 "error_ticks", number(vm->offset_error));
+}
+
+/* What is known of its life; null if nobody tells. */
+static json_t *life(const struct monitor *monitor)
+{
+	static const char *const runs[] = {
+		[LIFE_UNSEEN] = "unknown",
+		[LIFE_INCOMING] = "incoming",
+		[LIFE_STOPPED] = "stopped",
+		[LIFE_RUNNING] = "running",
+	};
+	const struct life *l = &monitor->life;
+
+	if (!monitor->path)
+		return json_null();
+	return json_pack("{s:b, s:s, s:b, s:b}", "heard", l->is_heard, "run", runs[l->run],
+			 "migrating", l->is_leaving, "prepared", l->is_held);
 }
 
 /* The page, as it is now; null if there is none. */
@@ -100,10 +119,11 @@ json_t *control_vm_status(const struct member *m)
 {
 	const struct vm *vm = &m->machine.vm;
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "name", m->config->name, "state", state_name(m), "target", target(m),
-			 "page", page(vm), "counter", counter(vm), "disruptions",
-			 number(vm->disruptions), "message", control_text(m->log.last));
+			 "page", page(vm), "counter", counter(vm),
+			 "life", life(&m->machine.monitor),
+			 "disruptions", number(vm->disruptions), "message", control_text(m->log.last));
 }
 
 json_t *control_clock_status(const struct clock *clock)

@@ -143,6 +143,9 @@ int fleet_prepare(struct fleet *f, struct poll_set *set)
 
 	for (size_t i = 0; i < f->count && !err; i++)
 		err = machine_prepare(&f->members[i]->machine, set);
+	f->has_monitors = false;
+	for (size_t i = 0; i < f->count; i++)
+		f->has_monitors |= f->members[i]->machine.monitor.path != NULL;
 	set->has_work |= f->is_lone && f->members[0]->machine.vm.options.publishes &&
 			 f->members[0]->machine.vm.cal.has_line;
 	return err;
@@ -199,13 +202,23 @@ static void hand_on(struct fleet *f)
 	log_about(NULL);
 }
 
+/* Monitors want to be asked, however long the interval is. */
+static int64_t pause_ns(const struct fleet *f, int64_t now_ns)
+{
+	int64_t until_ns = f->next_ns - now_ns;
+
+	if (f->has_monitors && until_ns > MONITOR_INTERVAL_NS)
+		until_ns = MONITOR_INTERVAL_NS;
+	return until_ns > 0 ? until_ns : 0;
+}
+
 int64_t fleet_feed(struct fleet *f, int64_t now_ns)
 {
 	if (f->at == f->count) {
 		if (now_ns < f->next_ns) {
 			if (f->is_lone)
 				machine_publish(&f->members[0]->machine);
-			return f->next_ns - now_ns;
+			return pause_ns(f, now_ns);
 		}
 		begin(f, now_ns);
 	}
@@ -215,7 +228,7 @@ int64_t fleet_feed(struct fleet *f, int64_t now_ns)
 	f->next_ns = f->next_full_ns;
 	if (f->is_warming && f->next_ns > now_ns + (int64_t)VM_WARM_NS)
 		f->next_ns = now_ns + (int64_t)VM_WARM_NS;
-	return f->next_ns > now_ns ? f->next_ns - now_ns : 0;
+	return pause_ns(f, now_ns);
 }
 
 void fleet_hurry(struct fleet *f)

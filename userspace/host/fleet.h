@@ -34,6 +34,7 @@ struct member {
  * @is_full: the reading is for all; else for those only that have no line yet
  * @is_warming: there is one of those
  * @is_dead: the clock has failed, and nobody goes on without it
+ * @has_monitors: some follow a QEMU by its monitor
  * @next_ns: when the next reading is due
  * @next_full_ns: when the next one for all is due
  */
@@ -46,6 +47,7 @@ struct fleet {
 	bool is_full;
 	bool is_warming;
 	bool is_dead;
+	bool has_monitors;
 	int64_t next_ns;
 	int64_t next_full_ns;
 };

@@ -188,7 +188,7 @@ static int load(struct hostd *h)
 		return 0;
 	err = config_load(o->config, &h->config);
 	if (err == -ENOENT && !strcmp(o->config, OPTIONS_CONFIG_DEFAULT))
-		log_line("without it, give one of --qemu-pid, --file and --ivshmem-socket, or one of --vhost-socket and --vhost-fd; see vmclock-hostd --help");
+		log_line("without it, give one of --qemu-pid, --file and --ivshmem-socket, or --qmp, or one of --vhost-socket and --vhost-fd; see vmclock-hostd --help");
 	if (err)
 		return err;
 	o->clock = h->config.daemon.clock;

@@ -20,6 +20,15 @@ static enum life_page wanted(const struct life *l)
 	return LIFE_FED;
 }
 
+static void open_page(struct life *l)
+{
+	l->user.open(l->user.context);
+	l->page = LIFE_QUIET;
+	if (l->is_stale)
+		l->user.disrupt(l->user.context);
+	l->is_stale = false;
+}
+
 /* From what is known to what the page says. Ends everything that happens. */
 static void settle(struct life *l)
 {
@@ -28,7 +37,7 @@ static void settle(struct life *l)
 	if (page == l->page)
 		return;
 	if (l->page == LIFE_UNTOUCHED)
-		l->user.open(l->user.context);
+		open_page(l);
 	else if (l->page == LIFE_FED)
 		l->user.hush(l->user.context);
 	if (page == LIFE_FED)
@@ -39,13 +48,14 @@ static void settle(struct life *l)
 /*
  * The relation is another one, or will be in a moment: QEMU tells of a reset before
  * it rewrites the counter. So a counter that is watched is not looked at here, but
- * at the next life_poll(). A page that can't be written yet gets its marker from
- * arrive().
+ * at the next life_poll(). A page that can't be written yet gets its marker when it
+ * is opened.
  */
 static void lose_counter(struct life *l)
 {
 	l->has_counter = false;
-	if (l->page == LIFE_UNTOUCHED)
+	l->is_stale = l->page == LIFE_UNTOUCHED;
+	if (l->is_stale)
 		return;
 	l->user.disrupt(l->user.context);
 	l->page = LIFE_QUIET;
@@ -71,11 +81,9 @@ static void measure(struct life *l)
 /* QEMU has loaded it, and has left the page as it was where it comes from. */
 static void arrive(struct life *l)
 {
-	if (l->page == LIFE_UNTOUCHED) {
-		l->user.open(l->user.context);
-		l->page = LIFE_QUIET;
-	}
 	lose_counter(l);
+	if (l->page == LIFE_UNTOUCHED)
+		open_page(l);
 }
 
 static void stopped(struct life *l)

@@ -77,6 +77,7 @@ struct life_user {
  * @is_leaving: a migration or save is under way
  * @is_held: by life_hold()
  * @has_counter: the relation of the counters is known
+ * @is_stale: it was lost when the page could not be written yet
  */
 struct life {
 	struct life_user user;
@@ -89,6 +90,7 @@ struct life {
 	bool is_leaving;
 	bool is_held;
 	bool has_counter;
+	bool is_stale;
 };
 
 /**

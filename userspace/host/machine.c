@@ -7,7 +7,8 @@
 
 /* After machine.first_fd. */
 #define END_FD		0
-#define SERVER_FDS	1
+#define MONITOR_FD	1
+#define SERVER_FDS	2
 #define FDS		(SERVER_FDS + VHOST_SERVER_FDS)
 
 static void lend_page(void *context, int fd, uint64_t offset, const struct dirty *dirty)
@@ -43,7 +44,7 @@ static int open_server(struct machine *m)
 
 int machine_open(struct machine *m, struct clock *clock)
 {
-	int err = vm_start(&m->vm, clock);
+	int err = monitor_open(&m->monitor, &m->vm, clock);
 
 	m->first_fd = MACHINE_NO_FDS;
 	m->doorbell_fd = MACHINE_NO_FDS;
@@ -81,12 +82,15 @@ int machine_prepare(struct machine *m, struct poll_set *set)
 	m->first_fd = MACHINE_NO_FDS;
 	if (err)
 		return err;
-	if (m->state != MACHINE_RUNNING || (pidfd < 0 && !m->server))
+	if (m->state != MACHINE_RUNNING || (pidfd < 0 && !m->monitor.path && !m->server))
 		return 0;
 	err = poll_set_room(set, m->server ? FDS : SERVER_FDS, &m->first_fd);
 	if (err)
 		return err;
 	set->fds[m->first_fd + END_FD] = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+	set->fds[m->first_fd + MONITOR_FD] = (struct pollfd){
+		.fd = m->monitor.qmp.fd, .events = qmp_events(&m->monitor.qmp),
+	};
 	if (m->server)
 		set->has_work |= vhost_server_prepare(m->server,
 						      set->fds + m->first_fd + SERVER_FDS);
@@ -103,6 +107,7 @@ void machine_fail(struct machine *m)
 {
 	if (m->state != MACHINE_RUNNING)
 		return;
+	monitor_close(&m->monitor);
 	vm_stop(&m->vm);
 	if (m->server)
 		log_line("no page is fed any more; the device goes on with the kernel's clock");
@@ -113,8 +118,8 @@ void machine_fail(struct machine *m)
 static void check(struct machine *m, int err)
 {
 	/* It most likely was QEMU, which restored the machine. */
-	if (err == -ESTALE && m->takes_over && m->vm.options.qemu_pid)
-		err = vm_disrupt(&m->vm);
+	if (err == -ESTALE && (m->monitor.path || (m->takes_over && m->vm.options.qemu_pid)))
+		err = monitor_overwritten(&m->monitor);
 	if (err)
 		machine_fail(m);
 }
@@ -132,7 +137,7 @@ static void work_on_doorbell(struct machine *m, const struct pollfd *fds)
 	if (m->arrivals == known || m->arrivals == 1)
 		return;
 	log_line("the guest's counter is not known any more: another client has come");
-	check(m, vm_disrupt(&m->vm));
+	check(m, monitor_disrupt(&m->monitor));
 }
 
 void machine_work(struct machine *m, const struct poll_set *set)
@@ -148,6 +153,8 @@ void machine_work(struct machine *m, const struct poll_set *set)
 		log_line("the machine has ended");
 		end(m);
 	}
+	if (m->state == MACHINE_RUNNING)
+		check(m, monitor_work(&m->monitor, fds[MONITOR_FD].revents));
 	if (!m->server)
 		return;
 	vhost_server_work(m->server, fds + SERVER_FDS);
@@ -158,7 +165,7 @@ void machine_work(struct machine *m, const struct poll_set *set)
 void machine_tick(struct machine *m)
 {
 	if (m->state == MACHINE_RUNNING)
-		check(m, vm_tick(&m->vm));
+		check(m, monitor_tick(&m->monitor));
 }
 
 void machine_publish(struct machine *m)
@@ -181,5 +188,6 @@ void machine_close(struct machine *m)
 		free(m->server);
 		m->server = NULL;
 	}
+	monitor_close(&m->monitor);
 	vm_stop(&m->vm);
 }

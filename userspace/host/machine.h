@@ -6,6 +6,7 @@
 #ifndef HOST_MACHINE_H
 #define HOST_MACHINE_H
 
+#include "monitor.h"
 #include "poll-set.h"
 #include "rtc-clocks.h"
 #include "vhost-server.h"
@@ -21,18 +22,20 @@ enum machine_state {
 /**
  * struct machine - a VM
  * @vm: the page
+ * @monitor: who tells of its life
  * @server: the vhost-user device, or NULL
  * @rtc: its clocks
  * @takes_over: a page of QEMU's that somebody else wrote is kept, with a new marker,
  *	and waits for the guest's counter; else that ends the machine
  * @state: as it says
- * @first_fd: in the poll set: the machine's end, then those of @server; or
+ * @first_fd: in the poll set: the machine's end, the monitor, then those of @server; or
  *	MACHINE_NO_FDS
  * @doorbell_fd: those of the page's ivshmem server, or MACHINE_NO_FDS
  * @arrivals: of clients there that are known here
  */
 struct machine {
 	struct vm vm;
+	struct monitor monitor;
 	struct vhost_server *server;
 	struct rtc_source rtc;
 	bool takes_over;

@@ -98,6 +98,36 @@ static bool parse_tai_offset(const char *text, struct clock_options *o)
 	return true;
 }
 
+/* The options that say where the page is. */
+static bool parse_page(struct vm_options *o, int opt, const char *arg)
+{
+	uint64_t value = 0;
+	bool ok;
+
+	switch (opt) {
+	case OPT_QEMU_PID:
+		ok = parse_u64(arg, INT_MAX, &value) && value;
+		o->qemu_pid = value;
+		return ok;
+	case OPT_QMP:
+		o->qmp_path = arg;
+		return *arg;
+	case OPT_QMP_CONTINUE:
+		o->qmp_continues = true;
+		return true;
+	case OPT_FILE:
+		o->file = arg;
+		return *arg;
+	case OPT_IVSHMEM:
+		o->ivshmem_socket = arg;
+		return *arg;
+	case OPT_REPLACE:
+		o->replace = true;
+		return true;
+	}
+	return false;
+}
+
 /* The options of the clock device. */
 static bool parse_vhost(struct vm_options *o, int opt, const char *arg)
 {
@@ -108,9 +138,11 @@ static bool parse_vhost(struct vm_options *o, int opt, const char *arg)
 		o->vhost_socket = arg;
 		return *arg;
 	}
+	if (opt != OPT_VHOST_FD)
+		return parse_page(o, opt, arg);
 	ok = parse_u64(arg, INT_MAX, &value);
 	o->vhost_fd = value;
-	return opt == OPT_VHOST_FD && ok;
+	return ok;
 }
 
 /* The options that say how the guest sees the counter. */
@@ -143,19 +175,6 @@ static bool parse_vm(struct vm_options *o, int opt, const char *arg)
 	bool ok;
 
 	switch (opt) {
-	case OPT_QEMU_PID:
-		ok = parse_u64(arg, INT_MAX, &value) && value;
-		o->qemu_pid = value;
-		return ok;
-	case OPT_FILE:
-		o->file = arg;
-		return *arg;
-	case OPT_IVSHMEM:
-		o->ivshmem_socket = arg;
-		return *arg;
-	case OPT_REPLACE:
-		o->replace = true;
-		return true;
 	case OPT_TIME_SCALE:
 		return parse_time_scale(arg, &o->wants_utc);
 	case OPT_PUBLISH_US:
@@ -273,8 +292,14 @@ const char *options_check_vm(struct vm_options *o)
 		return "--qemu-pid, --file and --ivshmem-socket exclude each other";
 	if (o->vhost_socket && o->vhost_fd >= 0)
 		return "--vhost-socket and --vhost-fd exclude each other";
-	if (!vm_names_page(o) && !o->vhost_socket && o->vhost_fd < 0)
-		return "give one of --qemu-pid, --file and --ivshmem-socket, or one of --vhost-socket and --vhost-fd";
+	if (o->qmp_path && (o->file || o->ivshmem_socket))
+		return "--qmp is for the page of QEMU's own device";
+	if (o->qmp_path && (o->vhost_socket || o->vhost_fd >= 0))
+		return "--qmp is not for the clock device: its front-end tells";
+	if (o->qmp_continues && !o->qmp_path)
+		return "--qmp-continue is for --qmp";
+	if (!vm_names_page(o) && !o->qmp_path && !o->vhost_socket && o->vhost_fd < 0)
+		return "give one of --qemu-pid, --file and --ivshmem-socket, or --qmp, or one of --vhost-socket and --vhost-fd";
 	if (!o->file && o->replace)
 		return "--replace is for --file";
 	if (!o->guest.ratio)

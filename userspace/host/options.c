@@ -9,6 +9,8 @@
 
 static const struct option long_options[] = {
 	{ "qemu-pid", required_argument, NULL, OPT_QEMU_PID },
+	{ "qmp", required_argument, NULL, OPT_QMP },
+	{ "qmp-continue", no_argument, NULL, OPT_QMP_CONTINUE },
 	{ "file", required_argument, NULL, OPT_FILE },
 	{ "replace", no_argument, NULL, OPT_REPLACE },
 	{ "ivshmem-socket", required_argument, NULL, OPT_IVSHMEM },
@@ -41,7 +43,7 @@ static const struct option long_options[] = {
 
 static const char help[] =
 "Usage: vmclock-hostd [--config=FILE] [--control=PATH]\n"
-"       vmclock-hostd [--qemu-pid=PID | --file=PATH | --ivshmem-socket=PATH]\n"
+"       vmclock-hostd [--qemu-pid=PID | --qmp=SOCKET | --file=PATH | --ivshmem-socket=PATH]\n"
 "                     [--vhost-socket=PATH | --vhost-fd=FD] [OPTION]...\n"
 "Keeps VMClock pages up to date with the host's time, is the clock device of\n"
 "virtual machines, or both: of those that the file names, or of one.\n"
@@ -54,6 +56,10 @@ static const char help[] =
 "The page:\n"
 "  --qemu-pid=PID            of this QEMU, started with -device vmclock and\n"
 "                            -machine ...,aux-ram-share=on\n"
+"  --qmp=SOCKET              of the QEMU that has this monitor, and follow its life:\n"
+"                            stopped, reset, migrated, saved, restored\n"
+"  --qmp-continue            let the machine run when it has come in by a migration\n"
+"                            (-incoming ... -S) and its page says so\n"
 "  --file=PATH               in this file; made if there is none, with the\n"
 "                            directories that lead to it\n"
 "  --replace                 put a page there also if the file holds something\n"
@@ -65,7 +71,7 @@ static const char help[] =
 "  --vhost-fd=FD             on this socket, listening or connected already\n"
 "The guest's counter:\n"
 "  --tsc-offset=TICKS        guest = host * ratio / 2^frac-bits + offset, modulo\n"
-"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid and\n"
+"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid alone and\n"
 "  --tsc-frac-bits=BITS      --ivshmem-socket, and for a page or the counter of the\n"
 "                            clock device; the ratio is 1 by default. BITS: 48\n"
 "                            (default, Intel), 32 (AMD)\n"
@@ -117,7 +123,7 @@ static const char *check_lone_vm(struct options *o)
 	if (!wrong)
 		wrong = options_check_clock(&o->clock);
 	if (!wrong && (o->vm.qemu_pid || o->vm.ivshmem_socket) && !o->vm.has_tsc_offset &&
-	    !o->control)
+	    !o->control && !o->vm.qmp_path)
 		wrong = "--qemu-pid and --ivshmem-socket need --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)";
 	if (!wrong && o->vm.wants_utc && o->clock.has_tai_offset)
 		wrong = "--tai-offset is for a TAI page";

@@ -39,9 +39,10 @@ int qmp_connect(struct qmp *q, const char *path, int64_t now)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(addr.sun_path, path);
-	q->in = malloc(QMP_LINE_MAX);
+	q->in = malloc(QMP_LINE_MAX + QMP_OUT_MAX);
 	if (!q->in)
 		return -ENOMEM;
+	q->out = q->in + QMP_LINE_MAX;
 	q->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* If nobody accepts and the queue is full, this says EAGAIN. */
 	if (q->fd < 0 || connect(q->fd, (struct sockaddr *)&addr, sizeof(addr))) {

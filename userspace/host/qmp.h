@@ -59,9 +59,9 @@ struct qmp_user {
  * @fd: the socket, or -1
  * @state: how far it has come
  * @user: who is told
- * @in: QMP_LINE_MAX bytes, the first @in_len of them without a line's end
+ * @in: while connected QMP_LINE_MAX bytes, the first @in_len of them no whole line
  * @in_len: see @in
- * @out: what is to be sent
+ * @out: QMP_OUT_MAX bytes behind them: what is to be sent
  * @out_len: bytes of it
  * @next_id: of the next command
  * @deadline: CLOCK_MONOTONIC in ns; until @state is QMP_READY
@@ -73,7 +73,7 @@ struct qmp {
 	struct qmp_user user;
 	char *in;
 	size_t in_len;
-	char out[QMP_OUT_MAX];
+	char *out;
 	size_t out_len;
 	uint64_t next_id;
 	int64_t deadline;

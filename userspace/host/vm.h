@@ -32,6 +32,9 @@
 /**
  * struct vm_options - what the operator asked for
  * @qemu_pid: the QEMU process whose page is written, or 0
+ * @qmp_path: the socket of QEMU's monitor, or NULL; whose owner's page it is, if
+ *	@qemu_pid is 0
+ * @qmp_continues: a VM that came in over a migration is continued by us
  * @file: the file that holds the page, or NULL
  * @ivshmem_socket: where QEMU's ivshmem-doorbell device finds the page, or NULL; at
  *	most one of the three
@@ -47,6 +50,8 @@
  */
 struct vm_options {
 	pid_t qemu_pid;
+	const char *qmp_path;
+	bool qmp_continues;
 	const char *file;
 	const char *ivshmem_socket;
 	bool replace;

@@ -340,6 +340,17 @@ TAP_TEST(a_running_vm_with_a_known_counter_is_fed)
 	is_int(w.disrupted, 0);
 }
 
+TAP_TEST(a_vm_that_is_found_standing_gets_a_new_marker_if_its_counter_stands)
+{
+	begin(LIFE_COUNTER_STOPS, true);
+	life_connected(&w.life);
+	life_status(&w.life, "paused");
+	is_int(w.opened, 1);
+	is_int(w.disrupted, 1);
+	/* Who has stopped it is not known. */
+	is_int(w.continued, 0);
+}
+
 TAP_TEST(nothing_is_touched_before_something_is_heard)
 {
 	begin(LIFE_COUNTER_STOPS, false);

@@ -19,7 +19,7 @@ static const struct command {
 	int words_min, words_max;
 } commands[] = {
 	{ "status", 0, 1 }, { "disrupt", 0, 1 }, { "drain", 1, 2 }, { "stop", 0, 1 },
-	{ "set-counter", 1, 1 }, { "reload", 0, 0 },
+	{ "set-counter", 1, 1 }, { "reload", 0, 0 }, { "prepare", 0, 1 }, { "resume", 0, 1 },
 };
 
 enum { OPT_JSON = 256, OPT_SOCKET, OPT_ALL, OPT_KEY };

@@ -24,7 +24,7 @@ static const char help[] =
 "       vmclockctl steer [--step] [--json] [--interval=SEC] [--count=N] [--for=SEC]\n"
 "                        [PATH]\n"
 "       vmclockctl host  [--socket=PATH] [--json] status [VM]\n"
-"       vmclockctl host  [--socket=PATH] disrupt|stop VM|--all\n"
+"       vmclockctl host  [--socket=PATH] prepare|resume|disrupt|stop VM|--all\n"
 "       vmclockctl host  [--socket=PATH] drain soon|imminent|none VM|--all\n"
 "       vmclockctl host  [--socket=PATH] set-counter VM --tsc-offset=TICKS\n"
 "                        [--tsc-ratio=RATIO [--tsc-frac-bits=BITS]]\n"

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "monitor.h"
+
+static int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* The first error counts, and then nothing more is done to the page. */
+static void note(struct monitor *m, int err)
+{
+	if (!m->error)
+		m->error = err;
+}
+
+static void complain(struct monitor *m, const char *what)
+{
+	if (m->trouble != what)
+		log_line("monitor %s: %s", m->path, what);
+	m->trouble = what;
+}
+
+/* What life.c orders. */
+
+static void do_hush(void *context)
+{
+	struct monitor *m = context;
+
+	if (!m->error)
+		note(m, vm_hush(m->vm));
+}
+
+static void do_open(void *context)
+{
+	struct monitor *m = context;
+
+	note(m, vm_start(m->vm, m->clock));
+	do_hush(m);
+}
+
+/* Hushed as well: the counter may be told while the page has to be quiet. */
+static void do_disrupt(void *context)
+{
+	struct monitor *m = context;
+
+	if (!m->error)
+		note(m, vm_disrupt(m->vm));
+	do_hush(m);
+}
+
+static void do_feed(void *context)
+{
+	struct monitor *m = context;
+
+	if (m->error)
+		return;
+	note(m, vm_set_counter(m->vm, &m->counter, m->counter_error));
+	vm_resume_feed(m->vm);
+}
+
+static enum life_measured do_measure(void *context)
+{
+	struct monitor *m = context;
+	struct guest_counter now;
+	int err = kvm_counter_read(m->kvm_root, m->vm->options.qemu_pid, &now);
+
+	if (err) {
+		complain(m, err == -EDOM ? "the counters of its virtual CPUs differ" :
+			 err == -EACCES ? "may not read its counter from debugfs" :
+			 "KVM does not tell its counter");
+		return LIFE_UNKNOWN;
+	}
+	if (now.offset == m->counter.offset && now.ratio == m->counter.ratio &&
+	    now.frac_bits == m->counter.frac_bits)
+		return LIFE_SAME;
+	m->counter = now;
+	m->counter_error = 0;
+	return LIFE_CHANGED;
+}
+
+static void ignore_answer(void *context, const json_t *result)
+{
+	(void)context;
+	(void)result;
+}
+
+static void do_cont(void *context)
+{
+	struct monitor *m = context;
+
+	/* A page that can't be kept has not been made quiet. */
+	if (!m->error)
+		qmp_execute(&m->qmp, "cont", NULL, ignore_answer, m->now);
+}
+
+/* What the monitor says. */
+
+static void take_status(void *context, const json_t *result)
+{
+	struct monitor *m = context;
+	const char *name = json_string_value(json_object_get(result, "status"));
+
+	if (name)
+		life_status(&m->life, name);
+}
+
+/* Nothing is under way if it has no status. */
+static void take_migration(void *context, const json_t *result)
+{
+	struct monitor *m = context;
+	const char *name = json_string_value(json_object_get(result, "status"));
+
+	if (result)
+		life_migration(&m->life, name ?: "none");
+}
+
+static void ask(struct monitor *m)
+{
+	qmp_execute(&m->qmp, "query-status", NULL, take_status, m->now);
+	qmp_execute(&m->qmp, "query-migrate", NULL, take_migration, m->now);
+}
+
+/* Under emulation it stands still with the VM; under KVM it does not. */
+static void take_accelerator(void *context, const json_t *result)
+{
+	struct monitor *m = context;
+	bool is_first = !m->life.has_monitor;
+
+	if (!json_is_true(json_object_get(result, "enabled")))
+		m->life.counter = LIFE_COUNTER_STOPS;
+	else
+		m->life.counter = m->vm->options.has_tsc_offset ? LIFE_COUNTER_RUNS :
+								 LIFE_COUNTER_WATCHED;
+	if (is_first && m->life.counter == LIFE_COUNTER_WATCHED)
+		m->life.has_counter = do_measure(m) != LIFE_UNKNOWN;
+	life_connected(&m->life);
+}
+
+/* A user's own QEMU, or if we are root anybody's; and the process still is theirs. */
+static const char *check_peer(struct monitor *m)
+{
+	struct stat st;
+	char path[32];
+	pid_t pid;
+	uid_t uid;
+
+	if (qmp_peer(&m->qmp, &pid, &uid))
+		return "does not tell whose it is";
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if ((geteuid() && uid != geteuid()) || stat(path, &st) || st.st_uid != uid)
+		return "belongs to another user";
+	if (m->pid && m->pid != pid)
+		return "belongs to another process now";
+	m->pid = pid;
+	return NULL;
+}
+
+static void on_ready(void *context)
+{
+	struct monitor *m = context;
+	const char *why = check_peer(m);
+	json_t *events;
+
+	if (why) {
+		qmp_close(&m->qmp);
+		complain(m, why);
+		return;
+	}
+	m->trouble = NULL;
+	/* QEMU's page is that of the socket's owner, if the operator has not said. */
+	if (!m->vm->options.qemu_pid)
+		m->vm->options.qemu_pid = m->pid;
+	events = json_pack("{s:[{s:s, s:b}]}", "capabilities", "capability", "events",
+			   "state", 1);
+	qmp_execute(&m->qmp, "migrate-set-capabilities", events, ignore_answer, m->now);
+	qmp_execute(&m->qmp, "query-kvm", NULL, take_accelerator, m->now);
+	ask(m);
+}
+
+static void on_event(void *context, const char *name, const json_t *data)
+{
+	struct monitor *m = context;
+	const char *status = json_string_value(json_object_get(data, "status"));
+
+	if (!strcmp(name, "MIGRATION") && status)
+		life_migration(&m->life, status);
+	else
+		life_event(&m->life, name);
+	/* What comes in is there when its state says so. */
+	if (m->life.run == LIFE_INCOMING)
+		ask(m);
+}
+
+static void on_closed(void *context, const char *why)
+{
+	struct monitor *m = context;
+
+	complain(m, why);
+	if (m->life.has_monitor)
+		life_lost(&m->life);
+}
+
+int monitor_open(struct monitor *m, struct vm *vm, struct clock *clock)
+{
+	const struct vm_options *o = &vm->options;
+	const struct qmp_user qmp_user = { on_ready, on_event, on_closed, m };
+	const struct life_user life_user = {
+		do_open, do_hush, do_disrupt, do_feed, do_measure,
+		o->qmp_continues ? do_cont : NULL, m,
+	};
+
+	m->vm = vm;
+	m->clock = clock;
+	m->path = o->qmp_path;
+	m->kvm_root = KVM_COUNTER_ROOT;
+	m->counter = o->guest;
+	m->counter_error = o->offset_error;
+	qmp_init(&m->qmp, &qmp_user);
+	life_init(&m->life, &life_user, LIFE_COUNTER_STOPS, o->has_tsc_offset);
+	if (m->path)
+		return 0;
+	/* The page may be a file's, whose counter is the host's own. */
+	m->life.has_counter |= !o->qemu_pid && !o->ivshmem_socket;
+	m->error = vm_start(vm, clock);
+	if (!m->error) {
+		m->life.page = LIFE_FED;
+		life_assume_running(&m->life);
+	}
+	return m->error;
+}
+
+static void look(struct monitor *m)
+{
+	int err;
+
+	m->next = m->now + MONITOR_INTERVAL_NS;
+	if (m->qmp.state == QMP_READY) {
+		ask(m);
+		life_poll(&m->life);
+	} else if (m->qmp.fd < 0) {
+		err = qmp_connect(&m->qmp, m->path, m->now);
+		if (err)
+			complain(m, strerror(-err));
+	}
+}
+
+/*
+ * QEMU writes the page itself when it has loaded a machine. This is looked at while
+ * the page is quiet as well: the VM may be continued any moment.
+ */
+static void check_page(struct monitor *m)
+{
+	if (m->life.page != LIFE_UNTOUCHED && !m->error && m->vm->has_page &&
+	    !publish_is_ours(&m->vm->pub))
+		life_overwritten(&m->life);
+}
+
+int monitor_work(struct monitor *m, short revents)
+{
+	if (!m->path)
+		return m->error;
+	m->now = now_ns();
+	qmp_work(&m->qmp, revents, m->now);
+	if (m->now >= m->next)
+		look(m);
+	check_page(m);
+	return m->error;
+}
+
+int monitor_tick(struct monitor *m)
+{
+	/* There is no page, or nothing to do to it. */
+	if (m->path && (m->life.page == LIFE_UNTOUCHED || !m->life.has_counter || m->error))
+		return m->error;
+	return vm_tick(m->vm);
+}
+
+int monitor_overwritten(struct monitor *m)
+{
+	life_overwritten(&m->life);
+	return m->error;
+}
+
+int monitor_prepare(struct monitor *m)
+{
+	life_hold(&m->life);
+	return m->error;
+}
+
+int monitor_resume(struct monitor *m)
+{
+	life_release(&m->life);
+	return m->error;
+}
+
+int monitor_disrupt(struct monitor *m)
+{
+	/* The host's own counter, of a page in a file, is known in any case. */
+	if (!m->vm->has_guest && !m->vm->waits_for_counter && !m->path) {
+		note(m, vm_disrupt(m->vm));
+		if (m->life.is_held)
+			do_hush(m);
+	} else {
+		life_disrupted(&m->life);
+	}
+	return m->error;
+}
+
+int monitor_set_counter(struct monitor *m, const struct guest_counter *guest,
+			uint64_t offset_error)
+{
+	const struct guest_counter before = m->counter;
+	uint64_t error_before = m->counter_error;
+
+	if (!guest->ratio || guest->frac_bits > 63)
+		return -EINVAL;
+	m->counter = *guest;
+	m->counter_error = offset_error;
+	if (!life_told(&m->life)) {
+		m->counter = before;
+		m->counter_error = error_before;
+		return -EBUSY;
+	}
+	/* If it was fed already. If it is not fed yet, do_feed() will. */
+	if (m->life.page == LIFE_FED)
+		do_feed(m);
+	return m->error;
+}
+
+void monitor_close(struct monitor *m)
+{
+	qmp_close(&m->qmp);
+}

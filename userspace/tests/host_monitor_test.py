@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""vmclock-hostd follows a QEMU by its monitor. The QEMU is this process: it has a
+memfd of the right name and a monitor that says what each test wants. TAP on stdout.
+
+BUILD is the directory with vmclock-hostd and vmclockctl.
+"""
+
+import json
+import mmap
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from host_hostd_test import (ASSUME, BUILD, PATIENCE, QEMU_PAGE, SYNCHRONIZED, Hostd,
+                             check, main, wait_for)
+
+INITIALIZING, UNRELIABLE = 1, 4
+ENV = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
+GREETING = {"QMP": {"version": {}, "capabilities": ["oob"]}}
+
+
+class Qemu:
+    """A memfd, and a monitor that answers with what is in @state."""
+
+    def __init__(self, tmp, status="running", kvm=False):
+        self.path = tmp / "monitor"
+        self.state = {"query-status": {"status": status}, "query-kvm": {"enabled": kvm},
+                      "query-migrate": {}}
+        self.seen = []
+        self.on_cont = lambda: None
+        self.connection = None
+        self.fd = os.memfd_create("vmclock_page")
+        os.truncate(self.fd, 4096)
+        self.page = mmap.mmap(self.fd, 4096)
+        self.page[:len(QEMU_PAGE)] = QEMU_PAGE
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.path))
+        self.listener.listen(1)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+        self.hang_up()
+        self.page.close()
+        os.close(self.fd)
+
+    def serve(self):
+        while True:
+            try:
+                self.connection = self.listener.accept()[0]
+            except OSError:
+                return
+            try:
+                self.talk()
+            except (OSError, ValueError):
+                pass
+
+    def say(self, message):
+        self.send(json.dumps(message) + "\r\n")
+
+    def talk(self):
+        self.say(GREETING)
+        for line in self.connection.makefile("r"):
+            command = json.loads(line)
+            self.seen.append(command["execute"])
+            if command["execute"] == "cont":
+                self.on_cont()
+            self.say({"return": self.state.get(command["execute"], {}),
+                      "id": command["id"]})
+
+    def send(self, text):
+        self.connection.sendall(text.encode())
+
+    def event(self, name, **data):
+        self.say({"event": name, "data": data} if data else {"event": name})
+
+    def run(self, event, status):
+        """Something happens to the machine."""
+        self.state["query-status"] = {"status": status}
+        self.event(event)
+
+    def migrate(self, status):
+        self.state["query-migrate"] = {"status": status}
+        self.event("MIGRATION", status=status)
+
+    def wait_heard(self):
+        wait_for(lambda: "query-migrate" in self.seen, "the daemon asks")
+
+    def hang_up(self):
+        if self.connection:
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def restore(self):
+        """What QEMU does to the page when it has loaded a machine."""
+        seq, = struct.unpack_from("<I", self.page, 0x0C)
+        struct.pack_into("<I", self.page, 0x0C, (seq | 1) + 1)
+        struct.pack_into("<Q", self.page, 0x10, self.marker() + 1)
+
+    def status(self):
+        return self.page[0x22]
+
+    def marker(self):
+        return struct.unpack_from("<Q", self.page, 0x10)[0]
+
+    def wait(self, status):
+        wait_for(lambda: self.status() == status and not self.page[0x0C] & 1,
+                 f"the page has status {status}")
+
+    def stays(self, status, seconds=2.5):
+        """Longer than two looks of the daemon."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            check(self.status() == status, f"status {self.status()}, not {status}")
+            time.sleep(0.01)
+
+
+class Fed:
+    """A Qemu and the daemon that follows it."""
+
+    def __init__(self, tmp, *options, **what):
+        self.control = tmp / "control"
+        self.qemu = Qemu(tmp, **what)
+        self.options = [*ASSUME, "--interval=50ms", f"--qmp={self.qemu.path}",
+                        f"--control={self.control}", *options]
+
+    def __enter__(self):
+        self.hostd = Hostd(*self.options)
+        wait_for(self.control.exists, "there is a control socket")
+        return self
+
+    def __exit__(self, *_):
+        self.hostd.__exit__()
+        self.qemu.close()
+
+    def ctl(self, verb, *args, status=0):
+        done = subprocess.run([BUILD / "vmclockctl", "host", f"--socket={self.control}", verb,
+                               *args, "vm"], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=PATIENCE, check=False, env=ENV)
+        check(done.returncode == status, f"{verb}: status {done.returncode}: {done.stdout}")
+        return done.stdout
+
+    def tell(self, offset, status=0):
+        return self.ctl("set-counter", f"--tsc-offset={offset}", status=status)
+
+
+def fed(tmp, **what):
+    return Fed(tmp, "--tsc-offset=12345", **what)
+
+
+def a_running_machine_is_found_by_its_monitor_and_fed(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        check("migrate-set-capabilities" in f.qemu.seen, "it did not ask for events")
+        check(f.hostd.stop() == 0, "it did not end well")
+        check(f.qemu.status() == UNRELIABLE, "the page is left good")
+
+
+def without_a_counter_the_page_says_so(tmp):
+    with Fed(tmp) as f:
+        f.qemu.wait(INITIALIZING)
+        f.qemu.stays(INITIALIZING)
+        f.tell(5)
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def under_emulation_a_stop_costs_the_counter(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        marker = f.qemu.marker()
+        f.qemu.run("STOP", "paused")
+        f.qemu.wait(INITIALIZING)
+        check("does not run" in f.tell(6, status=1), "it was told the counter of a stopped VM")
+        f.qemu.run("RESUME", "running")
+        f.qemu.stays(INITIALIZING)
+        check(f.qemu.marker() != marker, "the marker is the same")
+        f.tell(6)
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def under_kvm_a_counter_that_was_told_outlives_a_stop(tmp):
+    with fed(tmp, kvm=True) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        marker = f.qemu.marker()
+        f.qemu.run("STOP", "paused")
+        f.qemu.wait(INITIALIZING)
+        f.qemu.run("RESUME", "running")
+        f.qemu.wait(SYNCHRONIZED)
+        check(f.qemu.marker() == marker, "the marker is another one")
+
+
+def prepared_the_page_is_quiet_before_the_answer(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        marker = f.qemu.marker()
+        f.ctl("prepare")
+        check(f.qemu.status() == INITIALIZING, "it is not quiet yet")
+        f.qemu.stays(INITIALIZING)
+        f.ctl("resume")
+        f.qemu.wait(SYNCHRONIZED)
+        check(f.qemu.marker() == marker, "the marker is another one")
+
+
+def a_migration_is_silence_until_it_is_cancelled(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        for status in ("setup", "active"):
+            f.qemu.migrate(status)
+        f.qemu.wait(INITIALIZING)
+        f.qemu.stays(INITIALIZING)
+        f.qemu.migrate("cancelled")
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def a_migration_without_events_is_seen_as_well(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.qemu.state["query-migrate"] = {"status": "active"}
+        f.qemu.wait(INITIALIZING)
+
+
+def a_stop_without_an_event_is_seen_as_well(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.qemu.state["query-status"] = {"status": "paused"}
+        f.qemu.wait(INITIALIZING)
+
+
+def a_machine_that_comes_in_is_left_alone_and_continued_last(tmp):
+    at_cont = []
+    with Fed(tmp, "--qmp-continue", status="inmigrate") as f:
+        f.qemu.wait_heard()
+        f.qemu.on_cont = lambda: at_cont.append((f.qemu.status(), f.qemu.marker()))
+        f.qemu.migrate("active")
+        time.sleep(2.5)
+        check(f.qemu.page[:len(QEMU_PAGE)] == QEMU_PAGE, "the page was written while QEMU loads it")
+        f.qemu.page[0x22] = SYNCHRONIZED	# from where it comes
+        f.qemu.restore()
+        marker = f.qemu.marker()
+        f.qemu.state["query-status"] = {"status": "paused"}
+        f.qemu.migrate("completed")
+        wait_for(lambda: at_cont, "the machine is continued")
+        check(at_cont[0][0] == INITIALIZING, f"continued with status {at_cont[0][0]}")
+        check(at_cont[0][1] not in (1, marker, marker + 1), "continued with QEMU's marker")
+        f.qemu.run("RESUME", "running")
+        f.qemu.stays(INITIALIZING)
+        f.tell(7)
+        f.qemu.wait(SYNCHRONIZED)
+        check(len(at_cont) == 1, "continued more than once")
+
+
+def a_machine_that_comes_in_is_not_continued_unasked(tmp):
+    with Fed(tmp, status="inmigrate") as f:
+        f.qemu.wait_heard()
+        f.qemu.state["query-status"] = {"status": "paused"}
+        f.qemu.wait(INITIALIZING)
+        f.qemu.stays(INITIALIZING, 1.5)
+        check("cont" not in f.qemu.seen, "it was continued")
+
+
+def a_page_that_qemu_wrote_gets_a_marker_of_ours(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.qemu.restore()
+        marker = f.qemu.marker()
+        f.qemu.wait(INITIALIZING)
+        check(f.qemu.marker() != marker, "QEMU's marker was left")
+        f.qemu.stays(INITIALIZING)
+
+
+def a_stopped_machines_page_that_qemu_wrote_is_not_left_good(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.qemu.run("STOP", "paused")
+        f.qemu.wait(INITIALIZING)
+        f.qemu.page[0x22] = SYNCHRONIZED
+        f.qemu.restore()
+        f.qemu.wait(INITIALIZING)
+
+
+def a_lost_monitor_is_silence_and_a_new_marker(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        marker = f.qemu.marker()
+        f.qemu.hang_up()
+        f.qemu.wait(INITIALIZING)
+        wait_for(lambda: f.qemu.marker() != marker, "there is another marker")
+        f.qemu.stays(INITIALIZING)
+        f.tell(8)
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def a_monitor_that_talks_rubbish_does_no_harm(tmp):
+    with fed(tmp) as f:
+        for rubbish in ("rubbish\n", "{\n", "[" * 20000, '{"event": 7}\n', "\0\n"):
+            f.qemu.wait(INITIALIZING if f.qemu.status() == INITIALIZING else SYNCHRONIZED)
+            connection = f.qemu.connection
+            f.qemu.send(rubbish)
+            wait_for(lambda: f.qemu.connection is not connection, "it connects again")
+        check(f.hostd.proc.poll() is None, "it has ended")
+        wait_for(lambda: f.qemu.status() == INITIALIZING, "the page is quiet")
+        wait_for(lambda: "query-status" in f.qemu.seen[-4:], "it listens")
+        f.tell(9)
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def a_monitor_that_comes_late_is_waited_for(tmp):
+    f = fed(tmp)
+    f.qemu.path.rename(tmp / "elsewhere")
+    with f:
+        time.sleep(1.5)
+        check(f.hostd.proc.poll() is None, "it has ended")
+        (tmp / "elsewhere").rename(f.qemu.path)
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def the_monitor_of_a_process_without_a_page_is_explained(tmp):
+    f = fed(tmp)
+    os.ftruncate(f.qemu.fd, 0)
+    with Hostd(*f.options) as hostd:
+        check(hostd.wait() == 1, "it did not fail")
+        check("not a page" in hostd.text(), hostd.text())
+    f.qemu.close()
+
+
+TESTS = [
+    a_running_machine_is_found_by_its_monitor_and_fed,
+    without_a_counter_the_page_says_so,
+    under_emulation_a_stop_costs_the_counter,
+    under_kvm_a_counter_that_was_told_outlives_a_stop,
+    prepared_the_page_is_quiet_before_the_answer,
+    a_migration_is_silence_until_it_is_cancelled,
+    a_migration_without_events_is_seen_as_well,
+    a_stop_without_an_event_is_seen_as_well,
+    a_machine_that_comes_in_is_left_alone_and_continued_last,
+    a_machine_that_comes_in_is_not_continued_unasked,
+    a_page_that_qemu_wrote_gets_a_marker_of_ours,
+    a_stopped_machines_page_that_qemu_wrote_is_not_left_good,
+    a_lost_monitor_is_silence_and_a_new_marker,
+    a_monitor_that_talks_rubbish_does_no_harm,
+    a_monitor_that_comes_late_is_waited_for,
+    the_monitor_of_a_process_without_a_page_is_explained,
+]
+
+if __name__ == "__main__":
+    sys.exit(main(TESTS))
