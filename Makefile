@@ -27,7 +27,7 @@ VM := $(BUILD)/vm
 kernels := 5.10 6.1 6.12 7.2
 modes := stock unstable feed
 check_vms := $(if $(KERNEL),$(modes:%=$(KERNEL):%),$(modes:%=6.1:%) \
-	6.1:restored 7.2:stock 7.2:feed)
+	6.1:restored 6.1:life 7.2:stock 7.2:feed)
 KERNEL ?= 6.1
 
 # Where selftests/vm/setup.sh has put the guest's kernel and the rest, and
@@ -98,7 +98,7 @@ run: setup
 
 sum := $(TAP) sum --results $(RESULTS) --expected-skips selftests/vm/expected-skips
 
-check-static check-unit check-vm-stock check-vm-unstable check-vm-feed check-vm-restored: setup
+check-static check-unit check-vm-stock check-vm-unstable check-vm-feed check-vm-restored check-vm-life: setup
 	@rm -rf $(RESULTS)
 	@status=0; $(MAKE) do-$@ || status=1; $(sum) && exit $$status
 
@@ -171,15 +171,18 @@ soak: setup
 	@$(MAKE) -C userspace $(JOBS) soak
 	@$(MAKE) soak-vm KERNEL=6.12
 	@$(MAKE) soak-vm KERNEL=7.2
+	@$(MAKE) soak-life
 
 # Removals of each of two pages, and seconds of the guest's fuzzer.
 SOAK_ROUNDS ?= 2000
 SOAK_SECONDS ?= 3600
-soak-vm: setup
+# Rounds of a machine's life.
+SOAK_LIVES ?= 100
+soak-vm soak-life: setup
 	@$(MAKE) do-$@
 
 static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc man \
-	ioctl-magic tap_test
+	ioctl-magic tap_test judge_test
 unit_tests := $(addprefix userspace/,$(basename $(notdir $(wildcard userspace/tests/*_test.*))))
 check_tests = $(static_checks) $(unit_tests) $(call vm_results,$(check_vms))
 host_tests := vm-host host-virtio_rtc_test rust-vmm
@@ -196,6 +199,7 @@ do-check-static:
 		check $$text selftests/static-checks.sh $$text; \
 	done; \
 	$(TAP) run --results $(RESULTS) tap_test -- python3 selftests/tap_test.py || status=1; \
+	$(TAP) run --results $(RESULTS) judge_test -- python3 selftests/vm/judge_test.py || status=1; \
 	exit $$status
 
 do-check-unit:
@@ -212,13 +216,17 @@ guest-module:
 	$(Q)! grep -E '^WARNING|(driver|uapi)/[^ ]*: (warning|error):' $(guest_log)
 
 # Programs of the machine: static ones for the guest, the others for the host.
-vm_static := $(VM)/init $(VM)/clock-peer $(VM)/load
+vm_static := $(VM)/init $(VM)/clock-peer $(VM)/load $(VM)/stamps
 vm_programs := $(vm_static) $(VM)/clock-exchange $(VM)/host-clock
 $(vm_static): private static := -static
 $(vm_programs): $(VM)/%: selftests/vm/%.c $(wildcard selftests/vm/*.h)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -Wshadow -Wstrict-prototypes \
-		-Wmissing-prototypes -Werror $(static) $(LDFLAGS) -o $@ $<
+		-Wmissing-prototypes -Werror $(vm_flags) $(static) $(LDFLAGS) -o $@ $< $(vm_libs)
+# The witness uses the library.
+$(VM)/stamps: userspace
+$(VM)/stamps: private vm_flags := -pthread -Iuapi -Iuserspace/include
+$(VM)/stamps: private vm_libs := $(BUILD)/userspace/libvmclk.a
 
 machine: guest-module $(vm_programs)
 	$(Q)$(MAKE) -C userspace $(JOBS)
@@ -303,6 +311,16 @@ do-check-host:
 .PHONY: setup-host check-host check-ci rtc-module rust-vmm do-check-vm-host do-check-rust-vmm \
 	do-check-host
 
+# Stopped, saved, restored, moved: two rounds are a sample of those in soak.
+life_run = python3 selftests/vm/life.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
+	--module $(guest)/driver/vmclock.ko
+
+do-check-vm-life: machine
+	@$(TAP) run --timeout 2400 --results $(RESULTS) $(prefix)vm-life -- $(life_run) --rounds 2
+
+do-soak-life: machine
+	@$(life_run) --rounds $(SOAK_LIVES) --reset
+
 do-run: machine
 	@$(call vm_run,run) --seconds $(SECONDS)
 
@@ -326,10 +344,12 @@ help:
 	@echo "On Debian 12, as root or with sudo; these install the packages they need:"
 	@echo "make run         a VM that reads the host's clock, live; SECONDS=20"
 	@echo "make soak        hours more of the tests that try things at random, soak-vm: those in a VM;"
-	@echo "                 SOAK_ROUNDS=2000 removals, SOAK_SECONDS=3600 of the fuzzer"
+	@echo "                 SOAK_ROUNDS=2000 removals, SOAK_SECONDS=3600 of the fuzzer; soak-life:"
+	@echo "                 SOAK_LIVES=100 rounds of check-vm-life"
 	@echo "make check       all tests; the last line counts them. Parts of it:"
 	@echo "                 check-static check-unit check-vm-stock check-vm-unstable check-vm-feed"
 	@echo "                 check-vm-restored; KEEP=20, seconds that the machine is kept saved"
+	@echo "                 check-vm-life: a machine that is saved, restored and moved all the time"
 	@echo "                 on Debian's 6.1 and the most on 7.2; KERNEL=5.10, 6.1, 6.12 or 7.2 picks one"
 	@echo "make check-kernels  what runs in VMs, on all of these kernels"
 	@echo "make check-debug what runs in VMs, on a kernel with KASAN, lockdep, kmemleak and UBSAN, which"
@@ -348,5 +368,6 @@ help:
 	bench bench-vm do-bench-vm \
 	check-kernels check-debug soak-vm do-soak-vm do-check-vm-unstable \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
-	check-vm-restored do-check-vm-restored \
+	check-vm-restored do-check-vm-restored check-vm-life do-check-vm-life \
+	soak-life do-soak-life \
 	do-check-static do-check-unit do-check-vm-stock do-check-vm-feed

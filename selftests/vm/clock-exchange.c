@@ -3,9 +3,10 @@
  * The host's end of the clock exchange, see clock-link.h: finds the offset of
  * the guest's counter from the host's.
  *
- *	clock-exchange FD
+ *	clock-exchange FD [MILLISECONDS]
  *
- * FD is the inherited file descriptor of the guest's RAM. An exchange that
+ * FD is the inherited file descriptor of the guest's RAM. It takes two seconds, or
+ * as long as is said. An exchange that
  * left at h1 and came back at h2 (host), with the guest's reading g in
  * between, proves that the offset is in [g - h2, g - h1]. All exchanges
  * together prove the intersection. It is printed as
@@ -30,7 +31,7 @@
  * For this long, so that it is quiet on both sides at least once; and at least
  * that often, however busy the machine.
  */
-#define SECONDS		2
+#define MILLISECONDS	2000
 #define COUNT_MIN	100
 /* A guest that does not answer by then never will: SIGALRM ends this. */
 #define PATIENCE	60
@@ -67,15 +68,23 @@ static void intersect(struct interval *all, struct interval one)
 	}
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+}
+
 int main(int argc, char **argv)
 {
 	struct interval all = { INT64_MIN, INT64_MAX };
+	int64_t end, length = argc == 3 ? atoi(argv[2]) : MILLISECONDS;
+	uint64_t before, done, width;
 	struct clock_link *link;
-	uint64_t done = 0, width;
-	time_t end;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: clock-exchange FD\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: clock-exchange FD [MILLISECONDS]\n");
 		return 2;
 	}
 	link = mmap(NULL, LINK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]),
@@ -87,9 +96,11 @@ int main(int argc, char **argv)
 
 	alarm(PATIENCE);
 	/* The guest may take its time to start; then the clock runs. */
+	before = atomic_load(&link->answer);
+	done = before;
 	intersect(&all, exchange(link, ++done));
-	end = time(NULL) + SECONDS;
-	while (done < COUNT_MIN || time(NULL) <= end)
+	end = now_ms() + length;
+	while (done - before < COUNT_MIN || now_ms() <= end)
 		intersect(&all, exchange(link, ++done));
 
 	/* Without overflow; the half width is rounded up. */

@@ -98,6 +98,8 @@ def pack(root, path):
 class Machine:
     """A running guest. A context manager: leaving it ends everything."""
 
+    room = pages.ROOM		# RAM that the guest's kernel leaves alone
+
     def __init__(self, kernel, image, logs, mode, environment=(), more_options=(),
                  program="qemu-system-x86_64"):
         self.kernel, self.image, self.logs = kernel, image, logs
@@ -149,7 +151,7 @@ class Machine:
                 "-m", f"{MEMORY >> 20}M", "-display", "none", "-nodefaults",
                 "-no-user-config", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.image, "-append",
-                f"{CMDLINE} {self.tsc} {self.iomem} memmap={pages.ROOM}${pages.BASE:#x}"
+                f"{CMDLINE} {self.tsc} {self.iomem} memmap={self.room}${pages.BASE:#x}"
                 f" vmclock.token={self.token} {self.environment}",
                 "-chardev", f"socket,id=output,path={self.tmp}/output",
                 "-chardev", f"socket,id=link,path={self.tmp}/link",

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does judge.py see what is false? It is shown records that lie, each in one way."""
+
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import judge		# pylint: disable=wrong-import-position
+import referee
+
+HZ = 1_000_000_000		# of the counter: ticks are ns
+PERIOD, SHIFT = 0x89705F4136B4A597, 29
+OFFSET = 5_000_000
+HOST = 1_000_000_000_000	# counter of the host at T
+T = 1_700_000_000 * judge.NS
+TAI_OFFSET = -37
+
+
+def clock():
+    """A host's clock that is right: a sample each 20 ms."""
+    c = referee.HostClock()
+    for n in range(0, 500):
+        c.feed(f"{HOST + n * 20_000_000} {T + n * 20_000_000} 50")
+    return c
+
+
+def record(at_ns=1_000_000_000, **changes):
+    """The stamp of a good page, @at_ns after T, with the line from T."""
+    fields = dict.fromkeys(judge.FIELDS, 0)
+    fields |= {"number": 1, "counter": HOST + OFFSET + at_ns, "marker": 77,
+               "flags": judge.FLAG_TAI_OFFSET | judge.FLAGS_BOUND,
+               "counter_value": HOST + OFFSET, "period": PERIOD, "shift": SHIFT,
+               "time_sec": T // judge.NS - TAI_OFFSET, "time_maxerror": 100_000,
+               "status": 2, "time_type": judge.TAI, "tai_offset": TAI_OFFSET,
+               "counter_id": 1, "has_time": 1, "counter_valid": 1}
+    fields |= changes
+    r = judge.Record(judge.RECORD.pack(*fields.values()), 0)
+    if "earliest_ns" not in changes and r.has_time:
+        earliest, latest = judge.interval(r)
+        r = judge.Record(judge.RECORD.pack(*(fields | {
+            "earliest_ns": earliest, "latest_ns": latest}).values()), 0)
+    return r
+
+
+def verdict(*labelled):
+    """The faults that a judge finds in (record, life) pairs; by name of the life."""
+    j = judge.Judge(clock())
+    lives = {name: j.begin(judge.Life(name, OFFSET, 1000)) for name in ("one", "two")}
+    for r, name in labelled:
+        j.feed([r], lives.get(name))
+    return len(j.faults) if not j.judge_ready() else None
+
+
+def what_is_true_is_not_complained_of():
+    return verdict((record(), "one"), (record(2_000_000_000), "one")) == 0
+
+
+def a_status_that_is_not_good_claims_nothing():
+    return verdict((record(status=1, has_time=0), None),
+                   (record(status=4, has_time=0, time_sec=1), "one")) == 0
+
+
+def a_time_given_with_a_bad_status_is_false():
+    return verdict((record(status=1), "one")) == 1
+
+
+def a_good_status_between_two_lives_is_false():
+    return verdict((record(), None)) == 1
+
+
+def a_line_of_another_counter_is_false():
+    return verdict((record(counter_value=HOST + OFFSET + 2_000_000), "one")) == 1
+
+
+def a_line_that_is_off_by_more_than_its_bound_is_false():
+    return verdict((record(time_frac=(1 << 64) * 110_000 // judge.NS), "one")) == 1 and \
+        verdict((record(time_frac=(1 << 64) * 90_000 // judge.NS), "one")) == 0
+
+
+def the_growth_of_the_bound_counts():
+    wide = PERIOD // 1000
+    return verdict((record(time_frac=(1 << 64) * 500_000 // judge.NS,
+                           period_maxerror=wide), "one")) == 0
+
+
+def a_wrong_offset_to_utc_is_false():
+    return verdict((record(tai_offset=-36), "one")) == 1
+
+
+def a_marker_of_two_lives_is_false():
+    return verdict((record(), "one"), (record(2_000_000_000), "two")) > 0 and \
+        verdict((record(), "one"), (record(2_000_000_000, marker=78), "two")) == 0
+
+
+def a_library_that_computes_otherwise_is_false():
+    good = record()
+    return verdict((record(earliest_ns=good.earliest_ns - 2, latest_ns=good.latest_ns),
+                    "one")) == 1
+
+
+def a_good_status_without_a_bound_is_false():
+    return verdict((record(flags=1), "one")) == 1
+
+
+def a_counter_before_the_lines_start_is_computed_as_well():
+    return verdict((record(1_000_000_000, counter_value=HOST + OFFSET + 2_000_000_000,
+                           time_sec=T // judge.NS - TAI_OFFSET + 2), "one")) == 0
+
+
+def what_the_clock_does_not_know_yet_waits():
+    return verdict((record(20_000_000_000), "one")) is None
+
+
+TESTS = [
+    what_is_true_is_not_complained_of,
+    a_status_that_is_not_good_claims_nothing,
+    a_time_given_with_a_bad_status_is_false,
+    a_good_status_between_two_lives_is_false,
+    a_line_of_another_counter_is_false,
+    a_line_that_is_off_by_more_than_its_bound_is_false,
+    the_growth_of_the_bound_counts,
+    a_wrong_offset_to_utc_is_false,
+    a_marker_of_two_lives_is_false,
+    a_library_that_computes_otherwise_is_false,
+    a_good_status_without_a_bound_is_false,
+    a_counter_before_the_lines_start_is_computed_as_well,
+    what_the_clock_does_not_know_yet_waits,
+]
+
+
+def main():
+    print(f"TAP version 13\n1..{len(TESTS)}")
+    bad = 0
+    for number, test in enumerate(TESTS, 1):
+        good = test()
+        bad += not good
+        print("ok" if good else "not ok", number, "-", test.__name__.replace("_", " "))
+    return bool(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

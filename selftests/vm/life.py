@@ -1,0 +1,388 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest is told while it is stopped, saved, restored and moved.
+
+A machine with a witness in it (stamps.c), a vmclock-hostd beside each QEMU that
+follows it by its monitor, and a judge who knows the host's clock and measures the
+guest's counter anew after each happening. A round has every kind of them:
+
+  stop       stop, and go on
+  snapshot   savevm, go on for a while, loadvm: back in time
+  cancel     a migration that is given up
+  migrate    to another QEMU, whose machine its daemon continues
+  twice      saved in a file, and restored by two QEMUs at the same time
+
+and with --reset one reset at the end, for that takes a boot. TAP on stdout.
+"""
+
+import argparse
+import contextlib
+import json
+import pathlib
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import judge		# pylint: disable=wrong-import-position
+import moving
+import referee
+import vm
+
+INITIALIZING, SYNCHRONIZED = 1, 2
+ASSUMED = "--assume-synchronized=100us"
+KINDS = ("stop", "snapshot", "cancel", "migrate", "twice")
+
+
+class Failure(Exception):
+    """The run cannot go on."""
+
+
+class Daemon:
+    """A vmclock-hostd beside a guest. Leaving the context ends it."""
+
+    def __init__(self, build, guest):
+        self.build, self.guest = build, guest
+        self.log = None
+
+    def __enter__(self):
+        self.log = open(self.guest.logs / "hostd.log", "ab")
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        vm.stop(self.process)
+        self.log.close()
+
+    def start(self):
+        self.control = self.guest.tmp / "control"
+        self.process = vm.start([self.build / "userspace/vmclock-hostd", ASSUMED,
+                                 f"--qmp={self.guest.daemon_socket()}", "--qmp-continue",
+                                 f"--control={self.control}"],
+                                stdout=self.log, stderr=self.log)
+
+    def order(self, verb, *words):
+        """vmclockctl host VERB vm ...: what an operator's scripts do."""
+        subprocess.run([self.build / "userspace/vmclockctl-static", "host",
+                        f"--socket={self.control}", verb, "vm", *words],
+                       check=True, timeout=60)
+
+    def wait_run(self, run):
+        """Wait until it has heard that the machine runs, or will come in."""
+        command = [self.build / "userspace/vmclockctl-static", "host",
+                   f"--socket={self.control}", "--json", "status", "vm"]
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self.alive():
+            answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                    check=False, timeout=60).stdout
+            if answer and json.loads(answer)["vm"]["life"]["run"] == run:
+                return
+            time.sleep(0.05)
+        raise Failure(f"daemon {self.guest.name} does not see that its machine is {run}")
+
+    def tell(self, offset, error):
+        self.order("set-counter", f"--tsc-offset={offset}", f"--tsc-offset-error={error}")
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def wait_end(self):
+        """After its machine has ended it ends as well."""
+        try:
+            return self.process.wait(60) == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+
+class Side:
+    """A guest, its daemon, and the life that it is in."""
+
+    def __init__(self, guest, daemon):
+        self.guest, self.daemon = guest, daemon
+        self.life = None
+
+
+class Run:
+    """One boot and all that happens to that guest."""
+
+    def __init__(self, args):
+        self.args = args
+        self.build = pathlib.Path(args.build).resolve()
+        self.logs = self.build / "vm/life"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.token = secrets.token_hex(16)
+        self.judge = judge.Judge(referee.HostClock())
+        self.happened = dict.fromkeys(KINDS, 0)
+        self.sides = 0
+        self.trouble = []
+
+    def start_clock(self, stack):
+        """Follow the host's clock from now on."""
+        clock = vm.start([self.build / "vm/host-clock"], stdout=subprocess.PIPE, text=True)
+        stack.callback(vm.stop, clock)
+
+        def follow():
+            for line in clock.stdout:
+                self.judge.clock.feed(line)
+        threading.Thread(target=follow, daemon=True).start()
+
+    def add_side(self, stack, incoming=True):
+        """Another QEMU for the same guest, with its daemon."""
+        self.sides += 1
+        name = f"{self.sides:03}"
+        guest = stack.enter_context(moving.Guest(self.args.kernel, self.image, self.logs, name,
+                                                 self.token, incoming))
+        daemon = stack.enter_context(Daemon(self.build, guest))
+        daemon.wait_run("incoming" if incoming else "running")
+        return Side(guest, daemon)
+
+    def drain(self, side):
+        """Have the stamps so far judged as of the side's life."""
+        self.judge.feed(side.guest.take(), side.life)
+        self.judge.judge_ready()
+
+    def begin_life(self, side, what):
+        """The counter is another one, and the guest runs: measure it, tell it."""
+        side.guest.wait_stamps(2)
+        self.drain(side)
+        offset, error = side.guest.exchange(self.build)
+        self.drain(side)
+        side.life = self.judge.begin(judge.Life(f"{what} {side.guest.name}", offset, error))
+        side.daemon.tell(offset, error)
+        side.guest.wait_page(SYNCHRONIZED, side.daemon.alive)
+        side.guest.wait_stamps(10)
+        self.drain(side)
+
+    def end_life(self, side):
+        """Something will happen to the counter. It was one life up to now."""
+        offset, error = side.guest.exchange(self.build)
+        if abs(offset - side.life.offset) > error + side.life.error:
+            self.trouble.append(f"{side.life.name}: the counter moved by itself: {offset}"
+                                f" +/- {error}, {side.life.offset} +/- {side.life.error}")
+        side.daemon.order("prepare")
+        side.guest.wait_stamps(2)
+        self.drain(side)
+        if not side.life.good:
+            self.trouble.append(f"{side.life.name}: no stamp had a time")
+        side.life = None
+
+    def do_stop(self, side):
+        """Only the events tell of it; it goes on when the page is quiet."""
+        side.guest.stop()
+        side.guest.wait_page(INITIALIZING, side.daemon.alive)
+        self.drain(side)
+        side.life = None
+        time.sleep(0.05)
+        side.guest.cont()
+        self.begin_life(side, "stopped")
+
+    def do_snapshot(self, side):
+        self.end_life(side)
+        side.guest.stop()
+        side.guest.snapshot("snapshot-save", "round")
+        self.drain(side)
+        side.guest.cont()
+        side.daemon.order("resume")
+        self.begin_life(side, "saved")
+        self.end_life(side)
+        side.guest.stop()
+        self.drain(side)
+        side.guest.snapshot("snapshot-load", "round")
+        side.guest.forget()
+        side.daemon.order("disrupt")
+        side.guest.cont()
+        side.daemon.order("resume")
+        self.begin_life(side, "loaded")
+        side.guest.snapshot("snapshot-delete", "round")
+
+    def do_cancel(self, side):
+        """Its counter goes on as ever: no new marker."""
+        marker = side.guest.page()[1]
+        side.guest.monitor.command("migrate-set-parameters", max_bandwidth=1 << 20)
+        side.daemon.order("prepare")
+        side.guest.migrate("exec:cat >/dev/null")
+        side.guest.wait_stamps(5)
+        self.drain(side)
+        side.guest.monitor.command("migrate_cancel")
+        side.guest.monitor.wait_migration("cancelled")
+        side.guest.monitor.command("migrate-set-parameters", max_bandwidth=1 << 40)
+        side.daemon.order("resume")
+        side.guest.wait_page(SYNCHRONIZED, side.daemon.alive)
+        if side.guest.page()[1] != marker:
+            self.trouble.append("a cancelled migration has cost the disruption marker")
+        side.guest.wait_stamps(5)
+        self.drain(side)
+
+    def do_reset(self, side):
+        """Only the event tells of it. The firmware takes longer than the daemon."""
+        marker = side.guest.page()[1]
+        side.guest.monitor.command("set-action", reboot="reset")
+        side.guest.monitor.command("system_reset")
+        side.guest.monitor.wait_event("RESET")
+        self.drain(side)
+        before, side.life = side.life, None
+        side.guest.wait_stamps(1, moving.BOOT_PATIENCE)
+        if side.guest.page()[1] == marker:
+            self.trouble.append("a reset has left the disruption marker")
+        self.begin_life(side, "reset")
+        self.say(f"the counter's offset after the reset: {side.life.offset - before.offset:+}")
+
+    def arrive(self, side, taken):
+        """The state has come; the daemon continues the machine."""
+        side.guest.arrived()
+        side.guest.taken = taken
+        side.guest.monitor.wait_status("running")
+
+    def do_migrate(self, side, stack):
+        other = self.add_side(stack)
+        path = moving.room_for(side.guest.tmp / "migration")
+        self.end_life(side)
+        other.guest.receive(f"unix:{path}")
+        side.guest.migrate(f"unix:{path}")
+        side.guest.monitor.wait_migration()
+        self.drain(side)
+        self.arrive(other, side.guest.taken)
+        self.leave(side)
+        self.begin_life(other, "migrated")
+        return other
+
+    def do_twice(self, side, stack):
+        path = moving.room_for(self.logs / "image")
+        self.end_life(side)
+        side.guest.save(path)
+        self.drain(side)
+        self.leave(side)
+        others = [self.add_side(stack) for _ in range(2)]
+        for other in others:
+            other.guest.receive(f"file:{path}")
+        for other in others:
+            self.arrive(other, side.guest.taken)
+        for other in others:
+            self.begin_life(other, "restored")
+        self.compare(*(other.guest for other in others))
+        self.end_life(others[0])
+        self.leave(others[0])
+        path.unlink()
+        return others[1]
+
+    def compare(self, one, two):
+        """Restored from one image, at the same time: what tells them apart?"""
+        if one.page()[1] == two.page()[1]:
+            self.trouble.append("two restored machines have the same disruption marker")
+
+    def leave(self, side):
+        """This QEMU is not used any more."""
+        side.guest.monitor.command("quit")
+        if not side.guest.wait_off(60):
+            self.trouble.append(f"QEMU {side.guest.name} did not end well")
+        if not side.daemon.wait_end():
+            self.trouble.append(f"daemon {side.guest.name} did not end well, see hostd.log")
+
+    def round(self, side, stack, kinds):
+        for kind in kinds:
+            self.say(f"{kind}: guest {side.guest.name}")
+            if kind in ("migrate", "twice"):
+                side = getattr(self, f"do_{kind}")(side, stack)
+            else:
+                if kind == "snapshot":
+                    side.guest.ensure_disk()
+                getattr(self, f"do_{kind}")(side)
+            self.happened[kind] += 1
+        return side
+
+    def say(self, text):
+        print(f"# {text}", flush=True)
+
+    def finish(self, side):
+        """The witness has said all; the guest ends by itself."""
+        self.drain(side)
+        side.guest.end_witness()
+        if not side.guest.wait_off(180):
+            self.trouble.append("QEMU did not end by itself")
+        if not side.guest.got_token():
+            self.trouble.append("no token: the guest did not get to the end")
+        if not side.daemon.wait_end():
+            self.trouble.append("the daemon did not end well")
+        deadline = time.monotonic() + 10
+        while self.judge.judge_ready() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.judge.faults += [f"not judged: {record}" for record, _ in self.judge.pending]
+
+    def run(self):
+        self.image = self.logs / "initramfs"
+        vm.make_image(self.image, self.build, self.args.module, ["vm/stamps"],
+                      "3600 stamps /vm/stamps\n")
+        with contextlib.ExitStack() as stack:
+            self.start_clock(stack)
+            side = self.add_side(stack, incoming=False)
+            self.say(f"booting the machine (half a minute to three), logs in {self.logs}")
+            side.guest.wait_witness()
+            self.begin_life(side, "booted")
+            for number in range(self.args.rounds):
+                self.say(f"round {number + 1} of {self.args.rounds}")
+                side = self.round(side, stack, self.args.kinds)
+                self.say(self.judge.summary())
+            if self.args.reset:
+                self.say("reset")
+                self.do_reset(side)
+            self.finish(side)
+            log = self.logs / "001/console.log"
+            self.trouble += [f"kernel log: {line}" for line in vm.splats(log)]
+
+    def checks(self):
+        """What is judged: (name, passed, explanation)."""
+        for kind in self.args.kinds:
+            yield (f"every {kind} went to its end", self.happened[kind] == self.args.rounds,
+                   f"{self.happened[kind]} of {self.args.rounds}")
+        yield ("no stamp claims a time that it has not",
+               self.judge.good > 0 and self.judge.quiet > 0 and not self.judge.faults,
+               "\n".join([self.judge.summary(), *self.judge.faults[:20]]))
+        yield "nothing else was wrong", not self.trouble, "\n".join(self.trouble)
+
+    def report(self):
+        checks = list(self.checks())
+        print(f"TAP version 13\n1..{len(checks)}")
+        for number, (name, passed, why) in enumerate(checks, 1):
+            print(f"{'ok' if passed else 'not ok'} {number} {name}")
+            if not passed or "stamp" in name:
+                print("\n".join(f"# {line}" for line in why.splitlines()))
+        return all(passed for _, passed, _ in checks)
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True, help="the build directory")
+    parser.add_argument("--kernel", required=True, help="the guest's kernel image")
+    parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--reset", action="store_true", help="reset it at the end")
+    return parser.parse_args()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def main():
+    args = parse_args()
+    signal.signal(signal.SIGTERM, interrupt)
+    run = Run(args)
+    try:
+        run.run()
+    except (Failure, OSError, subprocess.SubprocessError) as error:
+        run.trouble.append(f"it could not go on: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0 if run.report() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
