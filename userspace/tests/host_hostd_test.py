@@ -316,7 +316,7 @@ def a_page_of_another_layout_is_replaced_and_its_readers_are_told(tmp):
 def what_is_no_regular_file_is_refused(tmp):
     os.mkfifo(tmp / "fifo")
     refused("not a regular file", f"--file={tmp}/fifo")
-    refused("Is a directory", f"--file={tmp}")
+    refused("not a regular file", f"--file={tmp}")
     (tmp / "target").write_bytes(b"")
     (tmp / "link").symlink_to(tmp / "target")
     refused("symbolic links", f"--file={tmp}/link")

@@ -150,7 +150,7 @@ active proctype writer()
 attach:
 	atomic {
 		all_visible ->
-		seq = page[SEQ];	/* write.c: w->seq = le32toh(copy.seq_count); */
+		seq = page[SEQ];	/* write.c: w->seq = le32toh(copy->seq_count); */
 		found_odd = seq & 1
 	}
 	do
