@@ -75,6 +75,11 @@ class Screen:
         return text
 
 
+def heed_interrupts():
+    """Who was started in the background ignores them, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """vmclockctl watch, looking at a page of its own."""
 
@@ -90,7 +95,7 @@ class Terminal:
         env.update(LD_LIBRARY_PATH=str(BUILD), TERM=term, **environ)
         self.proc = subprocess.Popen([BUILD / "vmclockctl", "watch", *args, self.page],
                                      stdin=slave, stdout=slave, stderr=slave, env=env,
-                                     start_new_session=True)
+                                     start_new_session=True, preexec_fn=heed_interrupts)
         os.close(slave)
 
     def __enter__(self):
@@ -137,8 +142,9 @@ class Terminal:
             self.rest = self.screen.feed(self.rest + self.raw[before:])
 
     def wait(self):
+        end = time.monotonic() + PATIENCE
         while self.read():
-            pass
+            check(time.monotonic() < end, "it goes on: " + self.raw[-200:])
         return self.proc.wait(PATIENCE)
 
 
