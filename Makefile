@@ -182,7 +182,7 @@ soak-vm soak-life: setup
 	@$(MAKE) do-$@
 
 static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc man \
-	ioctl-magic tap_test judge_test
+	ioctl-magic tap_test judge_test kernel_log_test
 unit_tests := $(addprefix userspace/,$(basename $(notdir $(wildcard userspace/tests/*_test.*))))
 check_tests = $(static_checks) $(unit_tests) $(call vm_results,$(check_vms))
 host_tests := vm-host host-virtio_rtc_test rust-vmm
@@ -200,6 +200,7 @@ do-check-static:
 	done; \
 	$(TAP) run --results $(RESULTS) tap_test -- python3 selftests/tap_test.py || status=1; \
 	$(TAP) run --results $(RESULTS) judge_test -- python3 selftests/vm/judge_test.py || status=1; \
+	$(TAP) run --results $(RESULTS) kernel_log_test -- python3 selftests/vm/kernel_log_test.py || status=1; \
 	exit $$status
 
 do-check-unit:

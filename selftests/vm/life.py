@@ -30,6 +30,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import judge		# pylint: disable=wrong-import-position
+import kernel_log
 import moving
 import referee
 import vm
@@ -332,7 +333,7 @@ class Run:
                 self.do_reset(side)
             self.finish(side)
             log = self.logs / "001/console.log"
-            self.trouble += [f"kernel log: {line}" for line in vm.splats(log)]
+            self.trouble += [f"kernel log: {line}" for line in kernel_log.splats(log)]
 
     def checks(self):
         """What is judged: (name, passed, explanation)."""

@@ -25,7 +25,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import pages		# pylint: disable=wrong-import-position
+import kernel_log		# pylint: disable=wrong-import-position
+import pages
 import referee
 import vm
 

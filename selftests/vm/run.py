@@ -37,7 +37,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import pages		# pylint: disable=wrong-import-position
+import kernel_log		# pylint: disable=wrong-import-position
+import pages
 import referee
 import rtc
 import served
@@ -326,7 +327,7 @@ class Run:
         if self.served:
             self.trouble += self.served.end()
         self.trouble += [f"kernel log: {line}" for line in
-                         vm.splats(self.logs / "console.log")]
+                         kernel_log.splats(self.logs / "console.log")]
 
     def checks(self):
         """What is judged here: (name, passed, explanation)."""

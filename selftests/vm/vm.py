@@ -26,24 +26,6 @@ CMDLINE = ("console=ttyS0 cryptomgr.notests nokaslr"
            " rcupdate.rcu_cpu_stall_suppress=1")
 MEMORY = 512 << 20
 
-# Anything of these in the kernel's log is a failure.
-SPLAT = re.compile(
-    r"\bBUG\b|WARNING:|Oops|Call Trace|general protection|KFENCE|KASAN|UBSAN|"
-    r"lockdep(?! checking is enabled)|possible recursive locking|circular locking|refcount_t|"
-    r"blocked for more than|unregister_netdevice|Kernel panic|"
-    r"Unable to handle|unable to handle|Bad page|Object already free|"
-    r"Poison overwritten|Redzone|rcu: INFO|soft lockup|hard LOCKUP|"
-    r"self-detected stall|memory leak(?! detector initialized)")
-
-
-def splats(log):
-    """The suspicious lines of a kernel log, as text."""
-    text = pathlib.Path(log).read_text(errors="replace")
-    if "Linux version" not in text:
-        return ["it does not begin with the kernel's greeting"]
-    return [line for line in text.splitlines() if SPLAT.search(line)]
-
-
 def start(command, **options):
     """Start a helper that Ctrl-C does not reach and that dies with us."""
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *map(str, command)],
