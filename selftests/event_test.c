@@ -160,6 +160,13 @@ static bool disrupt(int page, struct vmclock_page *p, int fd)
 	return t_publish(page, p, 1) && pread(fd, &byte, 1, 0) == 1;
 }
 
+/* What came before is told up to a second late: wait until all of it has been. */
+static void let_it_all_be_told(int sock, const char *node)
+{
+	while (t_uevent_comes(sock, node, "VMCLOCK_EVENT=disrupted", 2500))
+		;
+}
+
 TEST_F(event, sends_a_uevent_and_a_log_line_per_disruption)
 {
 	char node[64], text[80], line[256];
@@ -167,6 +174,7 @@ TEST_F(event, sends_a_uevent_and_a_log_line_per_disruption)
 
 	ASSERT_GE(sock, 0);
 	ASSERT_TRUE(t_node(variant->page, node, sizeof(node)));
+	let_it_all_be_told(sock, node);
 	snprintf(text, sizeof(text), "vmclock: %s: the counter was", node + strlen("/dev/"));
 	lines = t_count_in_log(text, "disrupted", line, sizeof(line));
 
