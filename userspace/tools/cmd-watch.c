@@ -3,16 +3,15 @@
  * vmclockctl watch: a stamp per second, or per update, and what changed. On a
  * terminal one screen, elsewhere a line for each.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "common.h"
+#include "pace.h"
 #include "watch-view.h"
 
 #define NSEC_PER_SEC	1000000000L
-#define LOOK_NS		1000000L	/* --updates: look this often */
 
 static unsigned int compare(const struct vmclk_stamp *old, const struct vmclk_stamp *new)
 {
@@ -55,16 +54,6 @@ static void print_line(const struct vmclk_stamp *stamp, unsigned int changed)
 	putchar('\n');
 }
 
-static void add_ns(struct timespec *t, uint64_t ns)
-{
-	t->tv_sec += ns / NSEC_PER_SEC;
-	t->tv_nsec += ns % NSEC_PER_SEC;
-	if (t->tv_nsec >= NSEC_PER_SEC) {
-		t->tv_nsec -= NSEC_PER_SEC;
-		t->tv_sec++;
-	}
-}
-
 static int64_t realtime_ns(void)
 {
 	struct timespec t;
@@ -89,7 +78,7 @@ static int look(const struct vmclk *clk, struct watch_look *look)
  * @clk: the page
  * @opt: how
  * @view: the screen, or NULL for lines
- * @due: when to look next
+ * @due_ns: when to look next, of CLOCK_MONOTONIC
  * @seq: sequence number of the last look; odd, as no look has it, before that
  * @is_stuck: an update that does not end was reported
  */
@@ -97,7 +86,7 @@ struct watcher {
 	const struct vmclk *clk;
 	const struct options *opt;
 	struct watch_view *view;
-	struct timespec due;
+	uint64_t due_ns;
 	uint32_t seq;
 	bool is_stuck;
 };
@@ -118,12 +107,12 @@ static void report_stuck(struct watcher *w)
 static int next_look(struct watcher *w, struct watch_look *next)
 {
 	for (;;) {
-		bool is_resized = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &w->due,
-						  NULL) == EINTR;
+		bool is_resized = !pace_sleep(w->due_ns);
 		int err;
 
 		if (!is_resized)
-			add_ns(&w->due, w->opt->updates ? LOOK_NS : w->opt->interval_ns);
+			w->due_ns = pace_next(w->due_ns, w->opt->updates ? PACE_LOOK_NS :
+					      w->opt->interval_ns);
 		err = look(w->clk, next);
 		if (err == -VMCLK_EBUSY) {
 			report_stuck(w);
@@ -155,7 +144,7 @@ static int watch(struct watcher *w)
 	struct watch_look now, before;
 	int status = EXIT_OK;
 
-	clock_gettime(CLOCK_MONOTONIC, &w->due);
+	w->due_ns = pace_now_ns();
 	for (uint64_t n = 0; !w->opt->count || n < w->opt->count; n++) {
 		int err = next_look(w, &now);
 

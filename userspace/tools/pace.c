@@ -16,7 +16,7 @@ static void stop(int number)
 	told_to_stop = 1;
 }
 
-static uint64_t now_ns(void)
+uint64_t pace_now_ns(void)
 {
 	struct timespec now;
 
@@ -31,21 +31,34 @@ void pace_start(struct pace *p, uint64_t interval_ns, uint64_t duration_ns)
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	p->interval_ns = interval_ns;
-	p->due_ns = now_ns();
+	p->due_ns = pace_now_ns();
 	p->end_ns = duration_ns ? p->due_ns + duration_ns : UINT64_MAX;
+}
+
+uint64_t pace_next(uint64_t due_ns, uint64_t interval_ns)
+{
+	uint64_t now = pace_now_ns();
+
+	due_ns += interval_ns;
+	return due_ns + interval_ns < now ? now : due_ns;
+}
+
+bool pace_sleep(uint64_t due_ns)
+{
+	const struct timespec due = {
+		.tv_sec = due_ns / NSEC_PER_SEC, .tv_nsec = due_ns % NSEC_PER_SEC,
+	};
+
+	return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) != EINTR;
 }
 
 /* A signal between the test and the sleep is noticed one interval later. */
 bool pace_wait(struct pace *p)
 {
-	struct timespec due;
-
-	p->due_ns += p->interval_ns;
+	p->due_ns = pace_next(p->due_ns, p->interval_ns);
 	if (told_to_stop || p->due_ns > p->end_ns)
 		return false;
-	due.tv_sec = p->due_ns / NSEC_PER_SEC;
-	due.tv_nsec = p->due_ns % NSEC_PER_SEC;
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR)
+	while (!pace_sleep(p->due_ns))
 		if (told_to_stop)
 			return false;
 	return true;

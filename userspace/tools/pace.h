@@ -26,6 +26,19 @@ struct pace {
 /* @duration_ns: 0 for ever. SIGINT and SIGTERM end it from here on. */
 void pace_start(struct pace *p, uint64_t interval_ns, uint64_t duration_ns);
 
+/* CLOCK_MONOTONIC. */
+uint64_t pace_now_ns(void);
+
+/*
+ * The time that follows @due_ns. Who was held up for longer than that, as by a
+ * pause of the whole machine, does what was missed once, now, and goes on from
+ * there.
+ */
+uint64_t pace_next(uint64_t due_ns, uint64_t interval_ns);
+
+/* Sleep until @due_ns of CLOCK_MONOTONIC. Return: false if a signal came before. */
+bool pace_sleep(uint64_t due_ns);
+
 /* Wait for the next time. Return: false if there is none. */
 bool pace_wait(struct pace *p);
 
