@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -310,8 +311,10 @@ static int do_round(struct daemon *d, const struct options *opt)
 	int status;
 
 	d->state = judge(d, &r);
-	if (d->err == -VMCLK_EGONE)
+	if (d->err == -VMCLK_EGONE) {
+		hold(d);
 		return page_error(d->clk, d->err);
+	}
 	if (before == STARTING || d->state == DISRUPTED)
 		d->may_step = opt->step;
 	if (d->state != FOLLOWING) {
@@ -326,9 +329,13 @@ static int do_round(struct daemon *d, const struct options *opt)
 		if (!status)
 			status = follow(d, &r, opt->interval_ns);
 	}
-	if (!status)
-		print_round(d, &r, opt->json, before);
-	return status || fflush(stdout) ? EXIT_SYSTEM : EXIT_OK;
+	if (status)
+		return status;
+	print_round(d, &r, opt->json, before);
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_OK;
+	hold(d);
+	return EXIT_SYSTEM;	/* main() says why */
 }
 
 static int run(struct daemon *d, const struct options *opt)
@@ -370,6 +377,8 @@ int cmd_steer(const struct options *opt)
 
 	if (!lock())
 		return EXIT_SYSTEM;
+	/* Who reads what it prints may go; the clock must not be left to that. */
+	signal(SIGPIPE, SIG_IGN);
 	status = page_open(opt->path, &d.clk);
 	if (status)
 		return status;

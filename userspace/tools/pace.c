@@ -27,9 +27,13 @@ uint64_t pace_now_ns(void)
 void pace_start(struct pace *p, uint64_t interval_ns, uint64_t duration_ns)
 {
 	const struct sigaction act = { .sa_handler = stop };
+	struct sigaction hang_up;
 
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
+	/* Unless nohup(1) has it ignored. */
+	if (!sigaction(SIGHUP, NULL, &hang_up) && hang_up.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &act, NULL);
 	p->interval_ns = interval_ns;
 	p->due_ns = pace_now_ns();
 	p->end_ns = duration_ns ? p->due_ns + duration_ns : UINT64_MAX;

@@ -23,7 +23,7 @@ struct pace {
 	uint64_t interval_ns;
 };
 
-/* @duration_ns: 0 for ever. SIGINT and SIGTERM end it from here on. */
+/* @duration_ns: 0 for ever. SIGINT, SIGTERM and SIGHUP end it from here on. */
 void pace_start(struct pace *p, uint64_t interval_ns, uint64_t duration_ns);
 
 /* CLOCK_MONOTONIC. */
