@@ -217,6 +217,19 @@ TAP_TEST(who_is_told_to_ignore_that_goes_on)
 	page_drop(&page);
 }
 
+TAP_TEST(a_step_is_no_line_between_the_objects)
+{
+	char text[4096];
+
+	if (!make_page(5 * SEC))
+		skip(NO_COUNTER);
+	steer_into(text, sizeof(text), 1, NULL);
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (!ok(*line == '{'))
+			note("%s", line);
+	page_drop(&page);
+}
+
 int main(void)
 {
 	return tap_main();

@@ -270,7 +270,8 @@ static int step(struct daemon *d, struct reading *r)
 
 	tx.time.tv_sec = nsec < 0 ? sec - 1 : sec;
 	tx.time.tv_usec = nsec < 0 ? nsec + NSEC_PER_SEC : nsec;
-	printf("the clock is set by %+.6f s\n", (double)r->offset_ns / NSEC_PER_SEC);
+	complain(vmclk_path(d->clk), "the clock is set by %+.6f s",
+		 (double)r->offset_ns / NSEC_PER_SEC);
 	r->offset_ns = 0;
 	return change(d, &tx);
 }
