@@ -124,6 +124,19 @@ now_monotonic()
 		says '^point  *1767225637\.5.* monotonic ' && ! says '^utc'
 }
 
+# 0.7 s to either side of 0.5: a time has its nanoseconds ahead of a whole second.
+now_before_the_epoch()
+{
+	make_page time_type=2 time_sec=0 counter_period_frac_sec=1 \
+		time_maxerror_nanosec=700000000 counter_period_maxerror_rate_frac_sec=0 &&
+		ctl 0 now "$page" &&
+		says '^earliest  *-0\.200000000 monotonic  (-0\.200000000)$' &&
+		make_page time_sec=37 counter_period_frac_sec=1 time_maxerror_nanosec=1 \
+			counter_period_maxerror_rate_frac_sec=0 tai_offset_sec=-39 &&
+		ctl 0 now "$page" &&
+		says '^utc  *1969-12-31 23:59:58\.500000000 UTC  (-1\.500000000)$'
+}
+
 # no_time REASON ADVICE FIELDS...
 no_time()
 {
@@ -307,6 +320,7 @@ timed "now shows UTC with the sign of the TAI offset right" now_text
 timed "now tells the inserted second from the one it repeats" now_leap
 timed "now gives no UTC where the page does not tell it" now_no_utc
 timed "now shows a scale without calendar in seconds" now_monotonic
+timed "now shows times before the epoch" now_before_the_epoch
 test_that "now says of a page with markers only that the host must run a writer" \
 	no_time "the page offers no time, only its markers" "vmclock-hostd" counter=none
 test_that "now gives no time from a counter of no machine" \

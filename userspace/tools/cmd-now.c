@@ -14,10 +14,10 @@
 static void print_time(const char *name, const struct vmclk_time *time,
 		       unsigned int time_type, const char *remark)
 {
-	char text[TIME_TEXT_MAX];
+	char text[TIME_TEXT_MAX], seconds[SECONDS_TEXT_MAX];
 
-	printf("%-12s %s  (%" PRId64 ".%09" PRIu32 ")%s\n", name,
-	       format_time(text, time, time_type), time->sec, time->nsec, remark);
+	printf("%-12s %s  (%s)%s\n", name, format_time(text, time, time_type),
+	       format_seconds(seconds, time), remark);
 }
 
 /* The numbers of an inserted second are those of the one before: say which. */

@@ -79,18 +79,30 @@ const char *reason_advice(unsigned int reason)
 	}
 }
 
+/* Before the epoch the nanoseconds count up from a whole second below. */
+const char *format_seconds(char text[SECONDS_TEXT_MAX], const struct vmclk_time *time)
+{
+	bool up = time->sec < 0 && time->nsec;
+	int64_t sec = time->sec + up;
+
+	snprintf(text, SECONDS_TEXT_MAX, "%s%" PRId64 ".%09" PRIu32, up && !sec ? "-" : "",
+		 sec, up ? 1000000000 - time->nsec : time->nsec);
+	return text;
+}
+
 const char *format_time(char text[TIME_TEXT_MAX], const struct vmclk_time *time,
 			unsigned int time_type)
 {
+	const char *scale = vmclk_scale_str(time_type);
+	char date[48], seconds[SECONDS_TEXT_MAX];
 	time_t sec = time->sec;
-	char date[48];
 	struct tm tm;
 
-	if (time_type == VMCLOCK_PAGE_TIME_MONOTONIC || !gmtime_r(&sec, &tm) ||
-	    !strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm))
-		snprintf(date, sizeof(date), "%" PRId64, time->sec);
-	snprintf(text, TIME_TEXT_MAX, "%s.%09" PRIu32 " %s", date, time->nsec,
-		 vmclk_scale_str(time_type));
+	if (time_type != VMCLOCK_PAGE_TIME_MONOTONIC && gmtime_r(&sec, &tm) &&
+	    strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm))
+		snprintf(text, TIME_TEXT_MAX, "%s.%09" PRIu32 " %s", date, time->nsec, scale);
+	else
+		snprintf(text, TIME_TEXT_MAX, "%s %s", format_seconds(seconds, time), scale);
 	return text;
 }
 

@@ -97,6 +97,12 @@ static inline bool is_page_error(int err)
 /* What to do when the page gives no time for @reason, or NULL. */
 const char *reason_advice(unsigned int reason);
 
+/* The longest text of format_seconds(). */
+#define SECONDS_TEXT_MAX	32
+
+/* "1767225637.500000000", "-0.200000000". */
+const char *format_seconds(char text[SECONDS_TEXT_MAX], const struct vmclk_time *time);
+
 /* The longest text of format_time(). */
 #define TIME_TEXT_MAX	96
 
