@@ -64,6 +64,13 @@ show_json()
 		json 'd["page"]["clock_status"] == {"raw": "2", "text": "synchronized"}'
 }
 
+# UTF-8 as it is meant; what is none, a character for each byte.
+show_json_path()
+{
+	make_page && cp "$page" "$page-$1" && ctl 0 show --json "$page-$1" &&
+		json "d['path'].endswith('$2')"
+}
+
 show_short()
 {
 	make_page size=0x68 && ctl 0 show --json "$page" &&
@@ -312,6 +319,9 @@ fi
 
 test_that "show decodes every field" show_text
 test_that "show --json keeps all 64 bits" show_json
+test_that "show --json has paths in UTF-8" show_json_path "é\"\\" "-\\u00e9\"\\\\"
+test_that "show --json has paths in no encoding" \
+	show_json_path "$(printf 'a\377')" '-a\xff'
 test_that "show says which fields the page is too short for" show_short
 test_that "show survives values that mean nothing" show_invalid_values
 timed "now --json has the time and all beside it" now_json

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <jansson.h>
 #include <linux/vmclock-page.h>
 
 #include "common.h"
@@ -136,7 +137,8 @@ void changed_print(unsigned int changed, const char *before, const char *after)
 			       changed >> (i + 1) ? "," : "");
 }
 
-void print_json_string(const char *s)
+/* What is no UTF-8, as a file's name may be, comes as a character for each byte. */
+static void print_json_bytes(const char *s)
 {
 	putchar('"');
 	for (; *s; s++) {
@@ -148,6 +150,17 @@ void print_json_string(const char *s)
 			printf(c == '"' || c == '\\' ? "\\%c" : "%c", c);
 	}
 	putchar('"');
+}
+
+void print_json_string(const char *s)
+{
+	json_t *string = json_string(s);
+
+	if (string)
+		json_dumpf(string, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+	else
+		print_json_bytes(s);
+	json_decref(string);
 }
 
 static void json_time(const char *key, const struct vmclk_time *time, bool valid)
