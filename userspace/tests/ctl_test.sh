@@ -253,6 +253,8 @@ bad_usage()
 help_text()
 {
 	ctl 0 --help && says '2^53' && says 'Exit status' &&
+		ctl 0 now --help && says 'Exit status' && ctl 0 exec --help && says 'Exit status' &&
+		ctl 0 host -h && says 'Exit status' &&
 		ctl 0 --version && says '^vmclockctl [0-9]*\.[0-9]*\.[0-9]*$'
 }
 

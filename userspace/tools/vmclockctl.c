@@ -230,6 +230,11 @@ static int flush(int status)
 	return EXIT_SYSTEM;
 }
 
+static bool is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
 int main(int argc, char **argv)
 {
 	struct options opt = { .interval_ns = NSEC_PER_SEC };
@@ -239,7 +244,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2)
 		return usage("no verb", "say what to do");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+	if (is_help(argv[1]) || (argc > 2 && is_help(argv[2]))) {
 		fputs(help, stdout);
 		return flush(EXIT_OK);
 	}
