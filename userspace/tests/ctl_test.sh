@@ -276,6 +276,7 @@ missing()
 no_device()
 {
 	ctl 2 now && complains '^vmclockctl: /dev/vmclock: no such device.*hypervisor has no VMClock device' &&
+		complains 'only virtual machines have one' &&
 		ctl 2 check && complains '^vmclockctl: /dev/vmclock: no such device'
 }
 

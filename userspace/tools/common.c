@@ -28,10 +28,10 @@ static void complain_no_device(void)
 {
 	if (access("/sys/module/vmclock", F_OK))
 		complain("/dev/vmclock",
-			 "no such device: load the driver with 'modprobe vmclock'. If that does not help, the hypervisor has no VMClock device (QEMU: -device vmclock)");
+			 "no such device; only virtual machines have one. In one, load the driver with 'modprobe vmclock'. If that does not help, the hypervisor has no VMClock device (QEMU: -device vmclock)");
 	else
 		complain("/dev/vmclock",
-			 "no such device, although the driver is loaded: the hypervisor has no VMClock device (QEMU: -device vmclock), or the driver refused it and the kernel log says why");
+			 "no such device, although the driver is loaded; only virtual machines have one. In one, the hypervisor has no VMClock device (QEMU: -device vmclock), or the driver refused it and the kernel log says why");
 }
 
 static int report(const char *object, int err)
