@@ -42,8 +42,8 @@ typedef struct clockbound_ctx clockbound_ctx;
  * @CLOCKBOUND_ERR_NONE: nothing; never returned
  * @CLOCKBOUND_ERR_SYSCALL: a system call failed, an argument is NULL that may
  *	not be (EINVAL), or an update of the page does not end (ETIMEDOUT)
- * @CLOCKBOUND_ERR_SEGMENT_NOT_INITIALIZED: there is no page by that name. An
- *	empty file, and version 0, are SEGMENT_MALFORMED here.
+ * @CLOCKBOUND_ERR_SEGMENT_NOT_INITIALIZED: there is no page by that name, or none
+ *	yet: an empty file, or version 0
  * @CLOCKBOUND_ERR_SEGMENT_MALFORMED: not a page; or a page that vouches for a
  *	time which can't be UTC: a monotonic or invalid scale, TAI whose offset
  *	is unknown or has the wrong sign, ticks without a length, fields absent
