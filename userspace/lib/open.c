@@ -52,6 +52,14 @@ static int map_page(struct vmclk *clk, const struct stat *st)
 	p = mmap(NULL, len, PROT_READ, MAP_SHARED, clk->fd, 0);
 	if (p == MAP_FAILED)
 		return errno == EOPNOTSUPP ? 0 : -errno;
+	/*
+	 * Where a page of the kernel is larger than the device's, the in-tree driver
+	 * maps what lies in front of it: then reading has to do, too.
+	 */
+	if (LOAD(((const struct vmclock_page *)p)->magic) != htole32(VMCLOCK_PAGE_MAGIC)) {
+		munmap(p, len);
+		return 0;
+	}
 
 	clk->page = p;
 	clk->map_len = len;
