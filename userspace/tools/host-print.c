@@ -28,10 +28,15 @@ static const char *duration_of(char text[DURATION_TEXT_MAX], const json_t *objec
 	return digits ? format_duration(text, strtold(digits, NULL)) : "-";
 }
 
+/* In UTF-8 the second half of the controls, U+0080 to U+009f, has two bytes. */
 static void print_safely(const char *text)
 {
-	for (; *text; text++)
-		putchar(iscntrl((unsigned char)*text) ? '?' : *text);
+	for (; *text; text++) {
+		bool is_two = text[0] == '\xc2' && ((unsigned char)text[1] & 0xe0) == 0x80;
+
+		putchar(is_two || iscntrl((unsigned char)*text) ? '?' : *text);
+		text += is_two;
+	}
 }
 
 void host_print_header(void)
