@@ -24,7 +24,7 @@ END
 # Those who build packages have a VERSION in their environment, of something else.
 do_install()
 {
-	MAKEFLAGS='' VERSION=9.9.9 make -s install OUT="$dir/build" CFLAGS=-O0 \
+	MAKEFLAGS='' VERSION=9.9.9 make -s install OUT="$dir/build" CFLAGS=-O0 STATIC=no \
 		DESTDIR="$root" PREFIX="${1:-/usr}" LIBDIR=/usr/lib/lab
 }
 
@@ -124,6 +124,8 @@ cat > "$dir/expected" <<'END'
 END
 
 test_that "make install succeeds" do_install
+test_that "without a static program if there is to be none" \
+	test ! -e "$dir/build/vmclockctl-static"
 test_that "it installs what it should and no more" list
 test_that "each function has a manual page that speaks of it" aliases_lead_to_pages
 test_that "a program builds against what was installed" builds
