@@ -46,14 +46,26 @@ static int watch_device(int fd)
 	return epoll_fd;
 }
 
+/*
+ * Where a page of the kernel is larger than the device's, our driver has nothing to
+ * map, and the in-tree driver maps what lies in front of it: then it is read. The
+ * magic decides, and whether it is a good one does not matter here.
+ */
 static int map_device(struct capture *c)
 {
 	void *map = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED, c->fd, 0);
+	uint32_t magic;
 
-	if (map == MAP_FAILED)
+	if (map == MAP_FAILED && errno != EOPNOTSUPP)
 		return -errno;
-	c->map = map;
 	c->epoll_fd = watch_device(c->fd);
+	if (map == MAP_FAILED)
+		return 0;
+	if (pread(c->fd, &magic, sizeof(magic), 0) == sizeof(magic) &&
+	    magic != __atomic_load_n((uint32_t *)map, __ATOMIC_RELAXED))
+		munmap(map, sysconf(_SC_PAGESIZE));
+	else
+		c->map = map;
 	return 0;
 }
 

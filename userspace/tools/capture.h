@@ -13,7 +13,8 @@
  * @path: its name
  * @fd: the device or file
  * @epoll_fd: woken by the device's notifications; -1 for a file
- * @map: the mapping of a device; NULL for a file, which could be truncated
+ * @map: the mapping of a device; NULL for one that has none to give, and for a
+ *	file, which could be truncated
  */
 struct capture {
 	const char *path;
