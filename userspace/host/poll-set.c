@@ -20,7 +20,8 @@ int poll_set_room(struct poll_set *set, size_t count, size_t *first)
 	struct pollfd *fds;
 
 	if (need > set->room) {
-		fds = reallocarray(set->fds, 2 * need, sizeof(*fds));
+		/* As many again behind them, for pack(). */
+		fds = reallocarray(set->fds, 4 * need, sizeof(*fds));
 		if (!fds)
 			return -ENOMEM;
 		set->fds = fds;
@@ -46,17 +47,40 @@ short poll_set_revents(const struct poll_set *set, size_t index)
 	return index < set->count ? set->fds[index].revents : 0;
 }
 
+/*
+ * poll(2) counts what is -1 as well, and refuses more than a process may open: then
+ * nothing would be heard any more, no signal either. Of these there are never more.
+ */
+static size_t pack(const struct poll_set *set, struct pollfd *packed)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		if (set->fds[i].fd >= 0)
+			packed[n++] = set->fds[i];
+	return n;
+}
+
+static void unpack(struct poll_set *set, const struct pollfd *packed, bool has_come)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		set->fds[i].revents = 0;
+		if (set->fds[i].fd >= 0 && has_come)
+			set->fds[i].revents = (packed++)->revents;
+	}
+}
+
 bool poll_set_wait(struct poll_set *set, int64_t ns)
 {
+	struct pollfd *packed = set->fds + set->room;
 	struct timespec wait = { 0 };
+	bool has_come;
 
 	if (ns > 0 && !set->has_work)
 		wait = (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-	if (ppoll(set->fds, set->count, &wait, NULL) >= 0)
-		return true;
-	for (size_t i = 0; i < set->count; i++)
-		set->fds[i].revents = 0;
-	return false;
+	has_come = ppoll(packed, pack(set, packed), &wait, NULL) >= 0;
+	unpack(set, packed, has_come);
+	return has_come;
 }
 
 void poll_set_free(struct poll_set *set)

@@ -17,9 +17,9 @@
 
 /**
  * struct poll_set - descriptors
- * @fds: @count of them; moves when one is added
+ * @fds: @count of them, -1 for a place that holds nothing; moves when one is added
  * @count: in use
- * @room: allocated
+ * @room: allocated, and as many again that are private
  * @has_work: somebody need not wait for any
  */
 struct poll_set {
