@@ -107,12 +107,13 @@ size_t vhost_stream_wants(const struct vhost_stream *stream);
 int vhost_stream_push(struct vhost_stream *stream, const void *bytes, size_t len);
 
 /**
- * vhost_stream_read() - take in what a socket has
+ * vhost_stream_read() - take in what a socket has, or the first of it
  * @stream: the stream
  * @sock: the socket; never waited for
  *
- * Return: 1: @stream->message is whole; 0: more has to come; -EPIPE: that was
- * all; -EPROTO or what recvmsg() gave: the connection is of no use.
+ * Return: 1: @stream->message is whole; 0: more has to come, or be read: poll(2)
+ * tells; -EPIPE: that was all; -EPROTO or what recvmsg() gave: the connection is of
+ * no use.
  */
 int vhost_stream_read(struct vhost_stream *stream, int sock);
 

@@ -220,6 +220,32 @@ TAP_TEST(the_next_message_is_left_in_the_socket)
 	close(pair[1]);
 }
 
+/* Its length is the front-end's word: up to 4 GiB that come as fast as they are read. */
+TAP_TEST(a_message_that_does_not_end_is_not_read_for_ever)
+{
+	static const uint8_t bytes[VHOST_PAYLOAD_MAX];
+	const uint32_t header[3] = { 1, 1, UINT32_MAX };
+	uint64_t sent = sizeof(header), before;
+	unsigned int rounds = 0;
+	ssize_t n;
+	int pair[2];
+
+	is_int(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	is_int(send(pair[0], header, sizeof(header), 0), sizeof(header));
+	while ((n = send(pair[0], bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		sent += n;
+	ok(sent > 16 * VHOST_PAYLOAD_MAX);
+	do {
+		before = stream.have;
+		is_int(vhost_stream_read(&stream, pair[1]), 0);
+		ok(stream.have - before <= 8 * VHOST_PAYLOAD_MAX);
+	} while (stream.have > before && ++rounds < 10000);
+	is_u64(stream.have, sent);
+	vhost_stream_next(&stream);
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	return tap_main();
