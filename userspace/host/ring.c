@@ -186,11 +186,10 @@ static int take_head(struct ring *ring, struct ring_chain *chain)
 	return 1;
 }
 
-/* A walk along a chain: the table it is in, and what it has met. */
+/* A walk along a chain: the table it is in, and what it has met there. */
 struct walk {
 	const uint8_t *table;
 	unsigned int entries;
-	unsigned int steps;
 	bool indirect;
 	bool writable;
 };
@@ -272,7 +271,7 @@ static int walk_chain(const struct ring *ring, struct ring_chain *chain)
 			continue;
 		}
 		/* In a table too, a chain is not longer than the queue. */
-		if (walk.steps++ == ring->size)
+		if (chain->steps++ == ring->size)
 			return -ELOOP;
 		err = add_buffer(ring, &walk, chain, &desc);
 		if (err || !(desc.flags & VRING_DESC_F_NEXT))
@@ -294,6 +293,7 @@ int ring_pop(struct ring *ring, struct ring_chain *chain)
 
 	chain->life = ring->life;
 	chain->written = 0;
+	chain->steps = 0;
 	chain->readable.len = chain->readable.first = chain->readable.count = 0;
 	chain->writable.len = chain->writable.first = chain->writable.count = 0;
 	ret = walk_chain(ring, chain);

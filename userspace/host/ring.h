@@ -181,6 +181,8 @@ struct ring_part {
  * @life: of the ring, 0 if this chain is not held
  * @head: its name, the index of its first descriptor
  * @written: bytes written, what ring_insert() will tell the driver
+ * @steps: descriptors that ring_pop() looked at, in a chain with a fault too: what
+ *	the chain has cost
  * @readable: the request; readable.len is what ring_read() can still give
  * @writable: room for the response; writable.len is what still fits
  */
@@ -188,6 +190,7 @@ struct ring_chain {
 	uint64_t life;
 	uint16_t head;
 	uint32_t written;
+	unsigned int steps;
 	struct ring_part readable;
 	struct ring_part writable;
 };

@@ -225,14 +225,40 @@ static void answer(struct vhost_queue *q, struct ring_chain *chain)
 	ring_insert(&q->ring, chain);
 }
 
-/* A driver could keep it busy for ever, hence the bound. */
+/*
+ * A driver could keep it busy for ever, and others waiting: hence the bounds. A chain
+ * may be as long as the queue, so chains alone are no measure of work.
+ */
+struct budget {
+	unsigned int chains;
+	unsigned int steps;
+};
+
+#define STEPS_MAX	4096
+
+static struct budget new_budget(const struct vhost_queue *q)
+{
+	return (struct budget){ ring_size(&q->ring), STEPS_MAX };
+}
+
+static bool is_left(const struct budget *b)
+{
+	return b->chains && b->steps;
+}
+
+static void spend(struct budget *b, const struct ring_chain *chain)
+{
+	b->chains--;
+	b->steps -= chain->steps < b->steps ? chain->steps : b->steps;
+}
+
 static void work_on_requests(struct vhost_queue *q)
 {
+	struct budget budget = new_budget(q);
 	struct ring_chain chain;
-	unsigned int left = ring_size(&q->ring);
 	int got = 1;
 
-	for (; left; left--) {
+	for (; is_left(&budget); spend(&budget, &chain)) {
 		got = ring_pop(&q->ring, &chain);
 		if (!got || is_broken(q, got))
 			break;
@@ -240,7 +266,7 @@ static void work_on_requests(struct vhost_queue *q)
 			answer(q, &chain);
 	}
 	publish(q);
-	if (!left)
+	if (!is_left(&budget))
 		q->vhost->has_more = true;
 }
 
@@ -249,11 +275,11 @@ static void send_notifications(struct vhost_queue *q)
 {
 	struct rtc *rtc = &q->vhost->rtc;
 	uint8_t notification[RTC_NOTIFICATION_SIZE];
+	struct budget budget = new_budget(q);
 	struct ring_chain chain;
-	unsigned int left = ring_size(&q->ring);
 	int got;
 
-	for (; left && rtc_has_notification(rtc); left--) {
+	for (; is_left(&budget) && rtc_has_notification(rtc); spend(&budget, &chain)) {
 		got = ring_pop(&q->ring, &chain);
 		if (!got || is_broken(q, got))
 			break;
@@ -265,7 +291,7 @@ static void send_notifications(struct vhost_queue *q)
 			ring_insert(&q->ring, &chain);
 	}
 	publish(q);
-	if (!left && rtc_has_notification(rtc))
+	if (!is_left(&budget) && rtc_has_notification(rtc))
 		q->vhost->has_more = true;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "host_front_end.h"
+#include "vhost-queue.h"
 
 /* Seconds until something that waits for ever has failed. */
 #define PATIENCE	60
@@ -241,6 +242,37 @@ TAP_TEST(a_driver_that_never_pauses_does_not_hold_the_device_up)
 	fe_pump(fe);
 	is_u64(guest_used(fe, 0), QUEUE_SIZE + 1);
 	ok(!fe->server.vhost.has_more);
+}
+
+/* Chains are as long as the queue, and the queue is full of them. */
+TAP_TEST(a_driver_with_long_chains_does_not_hold_the_device_up)
+{
+	FRONT_END();
+	enum { LONG = 1024, DESC = 0x10000, AVAIL = 0x14000, USED = 0x16000 };
+	const struct {
+		uint32_t index, flags;
+		uint64_t desc, used, avail, log;
+	} a = { 0, 0, GUEST_USER + DESC, GUEST_USER + USED, GUEST_USER + AVAIL, 0 };
+	const struct vring_desc endless = {
+		.addr = GUEST_GPA, .len = 1, .flags = VRING_DESC_F_NEXT,
+	};
+	unsigned int rounds = 1;
+	struct vhost *v;
+
+	fe_start(fe);
+	v = &fe->server.vhost;
+	queue_stop(&v->queues[0]);
+	is_u64(fe_vring(fe, VHOST_SET_VRING_NUM, 0, LONG), 0);
+	is_u64(fe_ask(fe, VHOST_SET_VRING_ADDR, &a, sizeof(a), NULL, 0), 0);
+	is_u64(fe_set_fd(fe, VHOST_SET_VRING_KICK, 0, fe->kick[0]), 0);
+	memcpy(fe->mem + DESC, &endless, sizeof(endless));
+	guest_put(fe, AVAIL + 2, LONG, 2);
+	vhost_work(v);
+	ok(guest_get(fe, USED + 2, 2) <= 8);
+	for (; v->has_more && rounds < LONG; rounds++)
+		vhost_work(v);
+	is_u64(guest_get(fe, USED + 2, 2), LONG);
+	ok(rounds > LONG / 8);
 }
 
 TAP_TEST(a_kick_that_is_no_eventfd_is_dropped)
