@@ -4,6 +4,7 @@
  * machine has aux-ram-share=on. What we open through /proc is that memory
  * itself: the guest sees every store.
  */
+#define _GNU_SOURCE	/* O_PATH */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,34 +32,58 @@ static bool is_page_link(int dir, const char *name)
 	return !strcmp(link, PAGE_LINK);
 }
 
+static bool is_page_memory(int fd, const char *self)
+{
+	struct stat st;
+
+	return is_page_link(AT_FDCWD, self) && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
+	       !st.st_nlink && st.st_size >= TARGET_SIZE;
+}
+
 /*
- * Opens the entry @name, unless it is the memory we have already under another
- * descriptor. The name was checked a moment ago and the process may have put
- * another file there since: what was opened is checked as well.
+ * Opens the entry @name. What it shows is the process' own affair: with a file system
+ * of its own it can give that name to any file, also to one that it may not open
+ * itself, and of devices some do something as soon as they are opened. So first this
+ * is only a reference (O_PATH), and it has to be memory without a name in any
+ * directory, as nobody has who did not make it. The same is opened then, and not what
+ * the process may have put there since.
  */
+static int open_memory(int dir, const char *name)
+{
+	int ref = openat(dir, name, O_PATH | O_CLOEXEC), fd = -1, err = -EPROTO;
+	char self[32];
+
+	if (ref < 0)
+		return log_error("opening QEMU's page", -errno);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", ref);
+	if (!is_page_memory(ref, self)) {
+		log_line("QEMU's memfd vmclock_page is not a page of memory");
+	} else {
+		fd = open(self, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+		err = fd < 0 ? log_error("opening QEMU's page", -errno) : 0;
+	}
+	close(ref);
+	return err ? err : fd;
+}
+
+/* Unless it is the memory that we have already under another descriptor. */
 static int open_entry(int dir, const char *name, struct target *target)
 {
-	char self[32];
 	struct stat st, have;
-	int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int fd = open_memory(dir, name);
 
 	if (fd < 0)
-		return log_error("opening QEMU's page", -errno);
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (!is_page_link(AT_FDCWD, self) || fstat(fd, &st) ||
-	    !S_ISREG(st.st_mode) || st.st_size < TARGET_SIZE) {
-		close(fd);
-		log_line("QEMU's memfd vmclock_page is not a page of memory");
-		return -EPROTO;
-	}
+		return fd;
 	if (target->fd < 0) {
 		target->fd = fd;
 		return 0;
 	}
-	close(fd);
-	if (!fstat(target->fd, &have) && have.st_ino == st.st_ino &&
-	    have.st_dev == st.st_dev)
+	if (!fstat(fd, &st) && !fstat(target->fd, &have) && have.st_ino == st.st_ino &&
+	    have.st_dev == st.st_dev) {
+		close(fd);
 		return 0;
+	}
+	close(fd);
 	log_line("the process has two VMClock pages; which is meant?");
 	return -ENOTUNIQ;
 }

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A page in a file that somebody cuts short.
+ * A page in a file that somebody cuts short; and what a process shows as its page that
+ * is something else.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "host_shm.h"
 #include "target.h"
@@ -54,6 +61,141 @@ TAP_TEST(a_longer_file_is_none_of_our_business)
 	need(!truncate(path, 2 * TARGET_SIZE));
 	is_int(target_check(&target), 0);
 	close_page();
+}
+
+/* A child, and both ends of the talk with it. */
+struct shower {
+	pid_t pid;
+	int to, from;
+};
+
+#define UNABLE	'-'
+#define READY	'+'
+
+/* Whatever it does, it does it before the first byte, and ends with the next. */
+static char shower_new(struct shower *c, int (*run)(void), int (*end)(void))
+{
+	int in[2], out[2];
+	char byte = UNABLE;
+
+	ok(!pipe(in) && !pipe(out));
+	c->to = in[1];
+	c->from = out[0];
+	c->pid = fork();
+	if (!c->pid) {
+		byte = run() ? UNABLE : READY;
+		if (write(out[1], &byte, 1) == 1 && read(in[0], &byte, 1) == 1)
+			_exit(end ? end() : 0);
+		_exit(0);
+	}
+	close(in[0]);
+	close(out[1]);
+	is_int(read(c->from, &byte, 1), 1);
+	return byte;
+}
+
+static int shower_end(struct shower *c)
+{
+	int status = -1;
+
+	is_int(write(c->to, "", 1), 1);
+	is_int(waitpid(c->pid, &status, 0), c->pid);
+	close(c->to);
+	close(c->from);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int with_memfd(void)
+{
+	int fd = memfd_create("vmclock_page", 0);
+	uint8_t page[TARGET_SIZE] __attribute__((aligned(8))) = { 0 };
+
+	return vmclk_writer_format(page, sizeof(page)) ||
+	       write(fd, page, sizeof(page)) != sizeof(page);
+}
+
+TAP_TEST(the_memfd_of_that_name_is_the_page)
+{
+	struct shower c;
+
+	is_int(shower_new(&c, with_memfd, NULL), READY);
+	is_int(target_qemu_open(&target, c.pid), 0);
+	target_close(&target);
+	is_int(shower_end(&c), 0);
+}
+
+/* A file system that nobody finds any more: names in it begin at its own root. */
+#define SHOWN	"memfd:vmclock_page (deleted)"
+
+static int in_own_tmpfs(int (*make)(void))
+{
+	char dir[] = "/tmp/vmclock-target-XXXXXX";
+	int err;
+
+	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return -1;
+	if (!mkdtemp(dir) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", dir, "tmpfs", 0, NULL) || chdir(dir))
+		return -1;
+	err = make() || umount2(dir, MNT_DETACH) || rmdir(dir);
+	return err;
+}
+
+/* A page that others see as well: somebody else's, say. */
+static int make_named(void)
+{
+	uint8_t page[TARGET_SIZE] __attribute__((aligned(8))) = { 0 };
+	int fd = open(SHOWN, O_CREAT | O_RDWR, 0600);
+
+	return vmclk_writer_format(page, sizeof(page)) ||
+	       write(fd, page, sizeof(page)) != sizeof(page);
+}
+
+static int with_named(void)
+{
+	return in_own_tmpfs(make_named);
+}
+
+TAP_TEST(a_file_that_has_a_name_is_not_the_page)
+{
+	struct shower c;
+
+	if (shower_new(&c, with_named, NULL) == READY)
+		ok(target_qemu_open(&target, c.pid) < 0);
+	else
+		skip("no file systems of its own here");
+	is_int(shower_end(&c), 0);
+}
+
+/* Who may not open it shows it all the same; and to open some things does something. */
+static int make_fifo(void)
+{
+	return mkfifo(SHOWN, 0600) || open(SHOWN, O_PATH) < 0 ||
+	       dup2(open(SHOWN, O_RDONLY | O_NONBLOCK), 100) < 0;
+}
+
+static int with_fifo(void)
+{
+	return in_own_tmpfs(make_fifo);
+}
+
+/* 1 if somebody had it open for writing. */
+static int was_opened(void)
+{
+	struct pollfd p = { .fd = 100, .events = POLLIN };
+
+	return poll(&p, 1, 0) && p.revents & POLLHUP;
+}
+
+TAP_TEST(what_is_no_memory_is_not_even_opened)
+{
+	struct shower c;
+
+	if (shower_new(&c, with_fifo, was_opened) == READY)
+		ok(target_qemu_open(&target, c.pid) < 0);
+	else
+		skip("no file systems of its own here");
+	is_int(shower_end(&c), 0);
 }
 
 int main(void)
