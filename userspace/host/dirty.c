@@ -21,9 +21,12 @@ struct dirty_log {
 
 int dirty_log_open(struct dirty_log **log, int fd, uint64_t offset, uint64_t size)
 {
-	struct dirty_log *new = calloc(1, sizeof(*new));
+	struct dirty_log *new;
 	int err;
 
+	if (size > DIRTY_LOG_MAX)
+		return -EFBIG;
+	new = calloc(1, sizeof(*new));
 	if (!new)
 		return -ENOMEM;
 	err = shm_map_fd(&new->shm, fd, offset, size);

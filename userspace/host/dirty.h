@@ -26,6 +26,9 @@
 
 #define DIRTY_PAGE_SIZE	4096
 
+/* Of a log: a bit for each page of the 52 bits that a physical address can have. */
+#define DIRTY_LOG_MAX	(1ULL << (52 - 12 - 3))
+
 struct dirty_log;
 
 /**
@@ -69,7 +72,7 @@ struct dirty {
  * @offset: where the log starts in it
  * @size: bytes of the log
  *
- * Return: 0, or what shm_map_fd() gave.
+ * Return: 0, -EFBIG for more than DIRTY_LOG_MAX, or what shm_map_fd() gave.
  */
 int dirty_log_open(struct dirty_log **log, int fd, uint64_t offset, uint64_t size);
 

@@ -24,6 +24,8 @@ static bool is_inside(uint64_t at, uint64_t len, uint64_t start, uint64_t size)
 static int find_free(struct vhost_memory *mem, const struct vhost_region *r,
 		     struct vhost_slot **slot)
 {
+	uint64_t left = VHOST_MEMORY_MAX;
+
 	*slot = NULL;
 	for (unsigned int i = 0; i < VHOST_SLOTS; i++) {
 		const struct vhost_region *have = &mem->slots[i].region;
@@ -36,8 +38,9 @@ static int find_free(struct vhost_memory *mem, const struct vhost_region *r,
 		if (overlaps(r->gpa, r->size, have->gpa, have->size) ||
 		    overlaps(r->user, r->size, have->user, have->size))
 			return -EINVAL;
+		left -= have->size;
 	}
-	return *slot ? 0 : -ENOSPC;
+	return *slot && r->size <= left ? 0 : -ENOSPC;
 }
 
 /* The slot is in the log already: what is written has been marked from the start. */

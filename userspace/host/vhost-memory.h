@@ -12,6 +12,13 @@
 /* What a machine with all its memory hot-plugged has. */
 #define VHOST_SLOTS	256
 
+/*
+ * All regions together. That is more than any machine has, and leaves addresses to
+ * other machines: a process has 128 TiB of them, and a file of that size costs its
+ * owner nothing.
+ */
+#define VHOST_MEMORY_MAX	(1ULL << 45)
+
 /**
  * struct vhost_region - a region, as it is in messages
  * @gpa: guest physical address
@@ -65,7 +72,7 @@ struct vhost_memory {
  * @fd: the file; becomes the memory's
  *
  * Return: 0, -EINVAL if it is none, overlaps another one, or the log does not
- * reach it, -ENOSPC if there are too many, or what shm_map_fd() gave.
+ * reach it, -ENOSPC if there are too many or too much, or what shm_map_fd() gave.
  */
 int vhost_memory_add(struct vhost_memory *mem, const struct vhost_region *region, int fd);
 

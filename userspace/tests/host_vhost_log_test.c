@@ -171,6 +171,18 @@ TAP_TEST(a_log_that_is_too_small_is_refused_and_the_old_one_stays)
 	front_end(&small);
 }
 
+/* Addresses are everybody's: one front-end must not have all of them. */
+TAP_TEST(a_log_for_more_than_all_memory_there_can_be_is_refused)
+{
+	FRONT_END();
+	struct front log = { .fd = memfd_new(1ULL << 46) };
+
+	fe_handshake(fe);
+	is_int(set_log(fe, &log, 1ULL << 46), 8);
+	is_int(set_log(fe, &log, 1ULL << 37), 16);
+	close(log.fd);
+}
+
 TAP_TEST(memory_that_comes_later_is_logged_and_must_be_covered)
 {
 	FRONT_END();

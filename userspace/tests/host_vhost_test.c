@@ -229,6 +229,25 @@ TAP_TEST(there_are_as_many_slots_as_it_says)
 	close(fd);
 }
 
+/* The file costs its owner nothing, but others want addresses too. */
+TAP_TEST(a_front_end_has_no_more_than_its_share_of_addresses)
+{
+	FRONT_END();
+	const uint64_t half = 1ULL << 44;
+	int fd = memfd_new(4 * half);
+
+	fe_start(fe);
+	is_u64(fe_region(fe, VHOST_ADD_MEM_REG, 0, 4 * half, 0, 0, fd), 1);
+	is_u64(fe_region(fe, VHOST_ADD_MEM_REG, half, half, half, 0, fd), 0);
+	is_u64(fe_region(fe, VHOST_ADD_MEM_REG, 2 * half, half, 2 * half, 0, fd), 1);
+	/* What it had of the one half is in use already. */
+	is_u64(fe_region(fe, VHOST_ADD_MEM_REG, 2 * half, half - GUEST_SIZE, 2 * half, 0, fd), 0);
+	is_u64(guest_read_clock(fe, 0), 1000000000);
+	is_u64(fe_region(fe, VHOST_REM_MEM_REG, half, half, half, 0, -1), 0);
+	is_u64(fe_region(fe, VHOST_ADD_MEM_REG, half, half, half, 0, fd), 0);
+	close(fd);
+}
+
 TAP_TEST(the_guests_page_is_lent_while_a_ring_runs)
 {
 	FRONT_END();
