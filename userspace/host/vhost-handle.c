@@ -239,6 +239,13 @@ static void fail(const struct vhost_message *m, struct vhost_reply *r)
 	reply_u64(r, m->request == VHOST_SET_DEVICE_STATE_FD ? STATE_NO_FD | 1 : 1);
 }
 
+/* Without LOG_SHMFD nobody waits for one, and would take it for that of the next. */
+static bool has_answer(const struct vhost *v, const struct rule *rule)
+{
+	return rule && rule->answers &&
+	       (rule->request != VHOST_SET_LOG_BASE || v->protocol & VHOST_P_LOG_SHMFD);
+}
+
 bool vhost_handle(struct vhost *v, struct vhost_message *m, struct vhost_reply *r)
 {
 	bool acknowledges = m->needs_reply && v->protocol & VHOST_P_REPLY_ACK;
@@ -249,7 +256,7 @@ bool vhost_handle(struct vhost *v, struct vhost_message *m, struct vhost_reply *
 	r->fd = -1;
 	if (rule && is_well_formed(m, rule))
 		err = rule->run(v, m, r);
-	if (rule && rule->answers) {
+	if (has_answer(v, rule)) {
 		if (err)
 			fail(m, r);
 		return true;

@@ -213,7 +213,10 @@ TAP_TEST(a_log_without_the_feature_for_it_is_refused)
 
 	fe_handshake(fe);
 	is_u64(fe_set(fe, VHOST_SET_PROTOCOL_FEATURES, VHOST_P_REPLY_ACK), 0);
-	is_int(set_log(fe, &log, LOG_BYTES), 8);
+	/* Nor has it an answer then: who did not ask for one would take it for the next. */
+	is_int(set_log(fe, &log, LOG_BYTES), -1);
+	is_u64(fe_set(fe, VHOST_SET_LOG_BASE, 0x1000), 1);
+	is_u64(fe_get(fe, VHOST_GET_QUEUE_NUM), 2);
 	front_end(&log);
 }
 
