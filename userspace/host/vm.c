@@ -220,10 +220,14 @@ static int take_reading(struct vm *vm, const struct source_reading *reading)
 	return 0;
 }
 
-/* A line that has a bound is better than a clock that has none any more. */
+/*
+ * A line that has a bound is better than a clock that has none any more, or that is
+ * changed whenever it is looked at; but without a line that is waited for.
+ */
 static bool is_lost(const struct vm *vm)
 {
 	return vm->clock->outcome == -ENODATA ||
+	       (vm->clock->outcome == -EAGAIN && vm->cal.has_line) ||
 	       (!vm->clock->reading.bounded && vm->cal.has_line && vm->cal.line.bounded);
 }
 
@@ -242,11 +246,10 @@ int vm_tick(struct vm *vm)
 		log_line("the clock and the counter show no steady rate");
 		return -EIO;
 	}
-	if (vm->clock->outcome == -EAGAIN)
-		return 0;
-	if (!is_lost(vm))
+	if (is_lost(vm))
+		hold(vm);
+	else if (vm->clock->outcome != -EAGAIN)
 		return take_reading(vm, &vm->clock->reading);
-	hold(vm);
 	return 0;
 }
 

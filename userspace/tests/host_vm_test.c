@@ -216,6 +216,28 @@ TAP_TEST(a_bound_above_the_limit_of_holdover_is_unreliable_until_a_reading)
 	file_end();
 }
 
+/* Nor is there a reading where the clock is changed whenever it is looked at. */
+TAP_TEST(a_clock_that_never_keeps_still_is_a_lost_reference_too)
+{
+	struct fed *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	fed_run(f);
+	kernel.flickers = true;
+	is_int(clock_tick(&f->clock), -EAGAIN);
+	for (int i = 0; i < 1000; i++)
+		is_int(fed_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_FREERUNNING);
+	ok(holds_time());
+	kernel.flickers = false;
+	is_int(fed_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	stop(f);
+	file_end();
+}
+
 TAP_TEST(a_reference_that_is_late_by_less_than_the_limit_is_not_lost)
 {
 	struct fed *f;
