@@ -12,7 +12,7 @@
 #define STEER_INTERVALS	4
 #define STEER_MAX	(((s128)1 << 64) / 10000)
 
-/* Where there is no bound, more than this is a step. */
+/* Where there is no bound, more than this is a step; and what was found is left. */
 #define STEP_UNBOUNDED_NS	(128 * MSEC)
 
 /* Wide readings that are dropped in a row. */
@@ -84,17 +84,17 @@ static void start_line(struct calibrate *cal, const struct calibrate_reading *r)
 static void first_line(struct calibrate *cal, const struct calibrate_reading *r)
 {
 	const struct calibrate_line *found = &cal->found;
+	vmclock_u128 off, most = calibrate_from_ns(STEP_UNBOUNDED_NS);
 	struct vmclock_time unused;
-	vmclock_u128 limit;
 
 	cal->has_line = true;
 	start_line(cal, r);
 	if (!cal->has_found || !vmclock_math_time(&found->max, r->counter, &unused) ||
 	    calibrate_magnitude(line_rate(cal, found) - cal->rate.tick) > RATE_FOUND_MAX(cal->rate.tick))
 		return;
-	limit = found->bounded ? calibrate_line_error(found, r->counter) :
-				 calibrate_from_ns(STEP_UNBOUNDED_NS);
-	if (calibrate_magnitude(r->time - calibrate_line_time(found, r->counter)) > limit)
+	off = calibrate_magnitude(r->time - calibrate_line_time(found, r->counter));
+	/* However wide its bound is: to steer more away would take 20 minutes and more. */
+	if (off > most || (found->bounded && off > calibrate_line_error(found, r->counter)))
 		return;
 	cal->line = *found;
 	cal->is_adopted = true;

@@ -105,7 +105,8 @@ void calibrate_init(struct calibrate *cal, uint64_t interval_ns, uint64_t drift_
  * @found: the line
  *
  * It is continued if its rate is near the measured one and the first estimate
- * lies inside its bracket; then @is_adopted is set.
+ * lies inside its bracket, and no further from it than NTP slews, 128 ms; then
+ * @is_adopted is set.
  */
 void calibrate_adopt(struct calibrate *cal, const struct calibrate_line *found);
 

@@ -16,8 +16,8 @@
 #define HOLDOVER_AFTER_DEFAULT_NS	3000000000ULL
 
 /*
- * Where NTP ends slewing and begins to set the clock: a line that far off would be
- * given up when the reference is back. At 15 ppm it is reached after 2.4 hours.
+ * Where NTP ends slewing and begins to set the clock. At 15 ppm it is reached after
+ * 2.4 hours.
  */
 #define HOLDOVER_MAX_BOUND_DEFAULT_NS	128000000ULL
 

@@ -264,6 +264,42 @@ TAP_TEST(a_held_line_is_not_steered_any_more)
 	free(w);
 }
 
+/* As a daemon that was away leaves it: its bound has grown, and holds the truth. */
+static bool adopts(bool is_late, uint64_t off_ns, uint64_t bound_ns)
+{
+	struct world *w = world_new(0);
+	vmclock_u128 point = w->truth + (is_late ? -ns(off_ns) : ns(off_ns));
+	const uint64_t nominal = ((vmclock_u128)1 << (64 + SHIFT)) / HZ;
+	struct calibrate_line found = {
+		.max = {
+			.counter = w->counter,
+			.time = { point >> 64, point },
+			.period = nominal, .period_maxerror = nominal / 60000,
+			.maxerror_ns = bound_ns, .shift = SHIFT,
+		},
+		.bounded = true,
+	};
+	bool is_adopted;
+
+	calibrate_adopt(&w->cal, &found);
+	settle(w, 10);
+	is_adopted = w->cal.is_adopted;
+	ok(is_adopted || w->bound_ns < 10 * BOUND_NS);
+	is_u64(w->outside, 0);
+	free(w);
+	return is_adopted;
+}
+
+TAP_TEST(a_line_found_too_far_off_to_be_steered_back_is_not_continued)
+{
+	ok(adopts(false, 50000000, 60000000));
+	ok(adopts(true, 50000000, 3600 * SEC));
+	ok(!adopts(false, SEC, 3600 * SEC));
+	ok(!adopts(true, SEC, 3600 * SEC));
+	/* Who may write the page may say anything: here 500 years. */
+	ok(!adopts(false, 15778800000000000000ULL, UINT64_MAX));
+}
+
 int main(void)
 {
 	seed = 88172645463325252;
