@@ -35,14 +35,18 @@ static int open_signals(void)
 	/* All whose default is to end the program, but for faults. */
 	static const int ending[] = {
 		SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
-		SIGPROF, SIGXCPU, SIGXFSZ, SIGPWR, SIGIO, SIGHUP,
+		SIGPROF, SIGXCPU, SIGXFSZ, SIGPWR, SIGIO, SIGSTKFLT, SIGHUP,
 	};
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* Who started us may ignore it: then nobody could wait for a child. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
 		sigaddset(&set, ending[i]);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		sigaddset(&set, number);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -83,10 +83,10 @@ def page_is(path, status):
 class Hostd:
     """A running writer; killed at the end of the with block."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, **kwargs):
         self.log = tempfile.TemporaryFile("w+")
         self.proc = subprocess.Popen([BUILD / "vmclock-hostd", *map(str, args)],
-                                     stderr=self.log)
+                                     stderr=self.log, **kwargs)
 
     def __enter__(self):
         return self
@@ -193,6 +193,23 @@ def sigterm_leaves_the_page_even_and_unreliable(tmp):
 
 def sigint_leaves_the_page_even_and_unreliable(tmp):
     ends_cleanly(tmp, signal.SIGINT)
+
+
+def so_do_signals_that_nobody_sends(tmp):
+    stkflt = 16         # has no name in Python 3.11
+    for number in (signal.SIGPWR, signal.SIGXCPU, stkflt, signal.SIGRTMIN + 1,
+                   signal.SIGRTMAX):
+        ends_cleanly(tmp, number)
+
+
+def a_parent_that_ignores_sigchld_does_no_harm(tmp):
+    chronyc = tmp / "chronyc"
+    chronyc.write_text("#!/bin/sh\necho C0A80001,192.168.0.1,2,$(date +%s).000000000,"
+                       "0.000000010,0.0,0.0,0.0,0.0,0.001,0.0002,0.00001,1.0,Normal\n")
+    chronyc.chmod(0o755)
+    with Hostd(f"--file={tmp}/p", "--source=chrony", f"--chronyc={chronyc}",
+               preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)):
+        wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
 
 
 def a_signal_ends_full_speed_publishing_too(tmp):
@@ -446,6 +463,8 @@ TESTS = [
     a_file_is_made_and_formatted,
     sigterm_leaves_the_page_even_and_unreliable,
     sigint_leaves_the_page_even_and_unreliable,
+    so_do_signals_that_nobody_sends,
+    a_parent_that_ignores_sigchld_does_no_harm,
     a_signal_ends_full_speed_publishing_too,
     sighup_is_ignored,
     the_time_on_the_page_is_the_hosts,
