@@ -124,6 +124,13 @@ int clock_start(struct clock *c)
 	return err;
 }
 
+/* The bound would be true only of a reference without any error. */
+static void warn_of_error(const struct clock *c)
+{
+	if (c->options.source == CLOCK_KERNEL && c->kernel.is_told_nothing)
+		log_line("warning: the kernel seems to have been told that its clock has no error, as systemd-timesyncd and phc2sys do: then the bound is not true; see --assume-synchronized and --source");
+}
+
 /* Why the reading, or its absence, is nothing to rely on; or NULL. */
 static const char *why_lost(struct clock *c, int err)
 {
@@ -150,7 +157,10 @@ int clock_tick(struct clock *c)
 	if (why && why != c->lost)
 		log_line("no reference: %s", why);
 	c->lost = why;
-	c->was_bounded |= !err && c->reading.bounded;
+	if (!err && c->reading.bounded && !c->was_bounded) {
+		warn_of_error(c);
+		c->was_bounded = true;
+	}
 	return err;
 }
 

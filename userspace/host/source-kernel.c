@@ -146,6 +146,11 @@ static int try_read(struct source_kernel *source, struct source_reading *reading
 	reading->leap_indicator = source_leap_indicator(state, after.status,
 							ns / NSEC_PER_SEC);
 	fill_bound(source, &after, state == TIME_ERROR, error_ns, reading);
+	/*
+	 * Each second the kernel adds the same. A multiple of that is what becomes of
+	 * an error of 0, and of one in 500 that were measured.
+	 */
+	source->is_told_nothing = !source->assumed_ns && !(after.maxerror % STALENESS_USEC);
 	return 0;
 }
 

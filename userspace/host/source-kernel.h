@@ -16,11 +16,14 @@
  * @assumed_ns before the first reading
  * @assumed_ns: the operator's word: the clock is within so many ns of the
  *	truth, whatever the kernel says; 0: believe the kernel
+ * @is_told_nothing: at the latest reading, what the kernel says of its error was
+ *	likely never told to it
  * @adjtime_until: CLOCK_MONOTONIC second until which the last piece of an
  *	adjtime() may still be under way
  */
 struct source_kernel {
 	uint64_t assumed_ns;
+	bool is_told_nothing;
 	int64_t adjtime_until;
 };
 

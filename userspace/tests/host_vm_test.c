@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host_fake_vm.h"
+#include "log.h"
 #include "vmclk-stamp.h"
 
 #define NO_TIME_FLAGS	(VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID | \
@@ -252,6 +253,39 @@ TAP_TEST(a_reference_that_is_late_by_less_than_the_limit_is_not_lost)
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	stop(f);
 	file_end();
+}
+
+/* What is logged of a first reading with this error, told to the kernel that long ago. */
+static bool is_warned(long told_us, int seconds, uint64_t assumed_ns)
+{
+	struct fed *f = fed_new(NULL, false);
+	struct log_subject log = { 0 };
+	bool is_warned;
+
+	fake_reset();
+	kernel.runs = true;
+	kernel.tx.maxerror = told_us + 500 * seconds;
+	f->clock.options.assumed_ns = assumed_ns;
+	is_int(clock_start(&f->clock), 0);
+	log_about(&log);
+	is_int(clock_tick(&f->clock), 0);
+	is_warned = strstr(log.last, "warning");
+	log.last[0] = '\0';
+	is_int(clock_tick(&f->clock), 0);
+	ok(!log.last[0]);
+	log_about(NULL);
+	clock_stop(&f->clock);
+	free(f);
+	return is_warned;
+}
+
+TAP_TEST(the_operator_is_warned_of_a_time_daemon_that_claims_no_error)
+{
+	ok(is_warned(0, 0, 0));
+	ok(is_warned(0, 17, 0));
+	ok(!is_warned(1, 0, 0));
+	ok(!is_warned(1337, 17, 0));
+	ok(!is_warned(0, 17, 1000));
 }
 
 static const char no_answer[] = "no answer";
