@@ -81,6 +81,8 @@ int vm_set_counter(struct vm *vm, const struct guest_counter *guest, uint64_t of
 		return -EINVAL;
 	if (!is_known && !vm->waits_for_counter)
 		err = vm_disrupt(vm);
+	if (!is_known)
+		vm->has_left = false;
 	vm->guest = *guest;
 	vm->offset_error = offset_error;
 	vm->has_guest = true;

@@ -62,6 +62,16 @@ int vm_check_page(const struct vm *vm)
 	return -ESTALE;
 }
 
+/* QEMU writes it when it has loaded a machine. And a new machine has a new page. */
+static int lose_counter(struct vm *vm)
+{
+	if (vm->has_guest)
+		log_line("the guest's page is not as it was left: if the machine was restored or started again its counter has another offset now; see vmclockctl host set-counter");
+	vm->disruptions += vm->has_guest;
+	vm->has_guest = false;
+	return -ESTALE;
+}
+
 /* If somebody else wrote, what they wrote stays, but not its status. */
 static void leave_page(struct vm *vm)
 {
@@ -72,17 +82,20 @@ static void leave_page(struct vm *vm)
 		publish_unreliable(&vm->pub);
 	if (vm->is_lent) {
 		vm->left = vm->pub.fields;
+		vm->has_left = true;
 		vm->left_holds = is_ours && vm->cal.has_line;
+		if (!is_ours)
+			lose_counter(vm);
 	}
 	target_close(&vm->target);
 }
 
-/* Nobody wrote since we did, and it was the same line. */
-static bool is_as_left(const struct vm *vm)
+/* Nobody wrote since we did. */
+static bool is_as_left(const struct vm *vm, const struct publish *pub)
 {
-	const struct vmclk_snapshot *now = &vm->pub.fields, *then = &vm->left;
+	const struct vmclk_snapshot *now = &pub->fields, *then = &vm->left;
 
-	return vm->left_holds && !vm->pub.was_torn &&
+	return !pub->was_torn &&
 	       now->disruption_marker == then->disruption_marker &&
 	       now->vm_generation_counter == then->vm_generation_counter &&
 	       now->counter_value == then->counter_value &&
@@ -91,7 +104,8 @@ static bool is_as_left(const struct vm *vm)
 
 static void enter_page(struct vm *vm, const struct vmclk_snapshot *before)
 {
-	bool needs_marker = !vm_page_is_fresh(&vm->pub) && !is_as_left(vm);
+	bool is_same = vm->left_holds && is_as_left(vm, &vm->pub);
+	bool needs_marker = !is_same && !vm_page_is_fresh(&vm->pub);
 
 	/* What has expired is not taken anywhere: the next reading brings it back. */
 	if (vm->cal.has_line && vm->state != VM_EXPIRED &&
@@ -123,6 +137,17 @@ static int move(struct vm *vm, const struct target *target)
 	return 0;
 }
 
+/* A page that was lent before, and is another one, or says something else now? */
+static int lend(struct vm *vm, const struct target *target)
+{
+	struct publish pub;
+	int err = attach(vm, &pub, target);
+
+	if (!err && vm->has_left && !is_as_left(vm, &pub))
+		err = lose_counter(vm);
+	return err ? err : move(vm, target);
+}
+
 void vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *dirty)
 {
 	struct target target;
@@ -141,7 +166,7 @@ void vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *di
 	if (target_lent_open(&target, fd, offset))
 		return;
 	shm_log_writes(&target.shm, dirty);
-	if (move(vm, &target)) {
+	if (lend(vm, &target)) {
 		target_close(&target);
 		return;
 	}

@@ -102,8 +102,9 @@ enum vm_state {
  * @tries: readings in a row without a line
  * @has_page: there is something to feed: not so after vm_stop()
  * @is_lent: the page is the guest's, from vm_lend_page()
- * @left: what the lent page said when it was given back, if @left_holds
- * @left_holds: the line that it had has not been broken since
+ * @left: what the lent page said when it was given back, if @has_left
+ * @has_left: it was lent since the counter was told
+ * @left_holds: the line that it had then has not been broken since
  * @last_reading: the guest's counter at the latest reading
  * @disruptions: how often the counter has become another one
  */
@@ -125,6 +126,7 @@ struct vm {
 	bool has_page;
 	bool is_lent;
 	struct vmclk_snapshot left;
+	bool has_left;
 	bool left_holds;
 	uint64_t last_reading;
 	uint64_t disruptions;
@@ -238,6 +240,10 @@ void vm_announce(struct vm *vm, uint64_t notice);
  *
  * It is fed if no other page was asked for and the guest's counter is known; if
  * it is the page that is fed already, its updates are logged from now on.
+ *
+ * One that was lent before and is not as it was left is that of a machine that was
+ * restored or started again: then the counter is not known any more, and the page left
+ * alone until vm_set_counter().
  */
 void vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *dirty);
 

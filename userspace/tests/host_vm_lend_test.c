@@ -116,13 +116,6 @@ TAP_TEST(lent_again_it_keeps_its_marker_if_the_line_is_the_same)
 		is_u64(page_fields(guest.bytes).disruption_marker, 7);
 	}
 
-	/* Somebody has written meanwhile. */
-	vm_return_page(&f->vm);
-	guest.bytes[offsetof(struct vmclock_page, disruption_marker)] = 8;
-	lend(f);
-	ok(page_fields(guest.bytes).disruption_marker != 7);
-	ok(page_fields(guest.bytes).disruption_marker != 8);
-
 	/* The clock was set meanwhile. */
 	vm_return_page(&f->vm);
 	marker = page_fields(guest.bytes).disruption_marker;
@@ -131,6 +124,69 @@ TAP_TEST(lent_again_it_keeps_its_marker_if_the_line_is_the_same)
 	fed_run(f);
 	lend(f);
 	ok(page_fields(guest.bytes).disruption_marker != marker);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	guest_end(f);
+}
+
+static void tell_counter(struct fed *f)
+{
+	const struct guest_counter guest_counter = f->vm.options.guest;
+
+	is_int(vm_set_counter(&f->vm, &guest_counter, 0), 0);
+	fed_run(f);
+}
+
+/* As QEMU does it when it has loaded a machine, whose counter is another one then. */
+TAP_TEST(lent_again_after_somebody_wrote_it_is_left_alone_until_the_counter_is_told)
+{
+	uint8_t *marker, before[TARGET_SIZE];
+	struct fed *f;
+
+	fake_reset();
+	guest_new();
+	f = fed_make(true);
+	fed_run(f);
+	lend(f);
+	vm_return_page(&f->vm);
+	marker = guest.bytes + offsetof(struct vmclock_page, disruption_marker);
+	*marker = 8;
+	memcpy(before, guest.bytes, TARGET_SIZE);
+	for (int i = 0; i < 2; i++) {
+		lend(f);
+		is_int(fed_tick(f), 0);
+		ok(!f->vm.is_lent && !f->vm.has_guest);
+		is_u64(f->vm.disruptions, 1);
+		ok(!memcmp(before, guest.bytes, TARGET_SIZE));
+	}
+	tell_counter(f);
+	lend(f);
+	ok(f->vm.is_lent);
+	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	ok(page_fields(guest.bytes).disruption_marker > 8);
+	guest_end(f);
+}
+
+/* A page of its own, that nobody has fed: the machine was started again. */
+TAP_TEST(another_machines_page_is_left_alone_until_its_counter_is_told)
+{
+	struct fed *f;
+
+	fake_reset();
+	guest_new();
+	f = fed_make(true);
+	fed_run(f);
+	lend(f);
+	vm_return_page(&f->vm);
+	munmap(guest.bytes, TARGET_SIZE);
+	close(guest.fd);
+	dirty_vm_end(&guest.vm);
+	front_end(&guest.log);
+	guest_new();
+	lend(f);
+	ok(!f->vm.is_lent);
+	is_int(page_fields(guest.bytes).counter_id, VMCLOCK_PAGE_COUNTER_NONE);
+	tell_counter(f);
+	lend(f);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	guest_end(f);
 }
@@ -196,6 +252,9 @@ TAP_TEST(a_lent_page_that_somebody_else_writes_or_takes_away_is_given_up)
 	is_int(fed_tick(f), 0);
 	ok(!f->vm.is_lent && f->vm.cal.has_line);
 	is_int(page_fields(guest.bytes).clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	lend(f);
+	ok(!f->vm.is_lent);
+	tell_counter(f);
 	lend(f);
 	ok(f->vm.is_lent);
 	ok(!ftruncate(guest.fd, 0));
