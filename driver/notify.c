@@ -132,15 +132,16 @@ static u32 note(struct vmclock_device *vd, struct vmclock_page *copy)
 {
 	struct vmclock_notify *n = &vd->notify;
 	u32 seq = le32_to_cpu(copy->seq_count);
-	u32 events = 0;
+	u32 events = VMCLOCK_EVENT_UPDATE;
 
 	lockdep_assert_held(&n->lock);
 
 	if (n->primed && seq == n->tally.seq)
 		return 0;
 	keep_what_is_there(vd, copy);
+	/* The first look has nothing to compare with, but a file may be open already. */
 	if (n->primed) {
-		events = compare(&n->last, copy) | VMCLOCK_EVENT_UPDATE;
+		events |= compare(&n->last, copy);
 		events |= vmclock_restore_note(vd, events, vmclock_line_is_vouched_for(copy));
 		count_events(&n->tally, events, (s32)(seq - n->tally.seq) / 2);
 		trace_vmclock_update(vd->index, seq, n->tally.seq, events);

@@ -7,7 +7,9 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -190,6 +192,27 @@ TEST(a_page_can_be_bound_while_odd)
 	fd = t_open(T_KNOB, O_RDONLY);
 	EXPECT_EQ(0, ioctl(fd, VMCLOCK_IOC_SNAPSHOT, &snap));
 	close(fd);
+}
+
+/* The driver's first look at the page comes when somebody waits for it already. */
+TEST(the_end_of_a_first_update_is_told)
+{
+	struct pollfd p = { .fd = eventfd(0, EFD_CLOEXEC), .events = POLLIN };
+	char device[64];
+	int fd;
+
+	ASSERT_TRUE(t_platform_device(T_KNOB, device, sizeof(device)));
+	ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/unbind", device));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(3)));
+	EXPECT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", device));
+
+	fd = t_open(T_KNOB, O_RDONLY);
+	ASSERT_EQ(0, t_set_eventfd(fd, VMCLOCK_EVENT_UPDATE, p.fd));
+	EXPECT_EQ(0, poll(&p, 1, 100));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(4)));
+	EXPECT_EQ(1, poll(&p, 1, 20000));
+	close(fd);
+	close(p.fd);
 }
 
 TEST_HARNESS_MAIN
