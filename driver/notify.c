@@ -109,8 +109,11 @@ static void count_events(struct vmclock_tally *tally, u32 events, s32 updates)
 		tally->count[bit]++;
 }
 
-/* Some fields may be absent, and what is no page any more only has updates. */
-static void keep_what_is_there(struct vmclock_device *vd, struct vmclock_page *copy)
+/*
+ * Some fields may be absent, and what is no page any more only has updates.
+ * Return: false for the latter.
+ */
+static bool keep_what_is_there(struct vmclock_device *vd, struct vmclock_page *copy)
 {
 	int size = vmclock_page_size(vd, copy);
 	__le32 seq = copy->seq_count;
@@ -118,13 +121,14 @@ static void keep_what_is_there(struct vmclock_device *vd, struct vmclock_page *c
 	if (size < 0) {
 		*copy = vd->notify.last;
 		copy->seq_count = seq;
-		return;
+		return false;
 	}
 	memset((void *)copy + size, 0, sizeof(*copy) - size);
 	if (!(le64_to_cpu(copy->flags) & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT))
 		copy->vm_generation_counter = 0;
 	if (!(le64_to_cpu(copy->flags) & VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID))
 		copy->tai_offset_sec = 0;
+	return true;
 }
 
 /* Compare @copy with the last look, and remember it. Return: VMCLOCK_EVENT_*. */
@@ -133,16 +137,18 @@ static u32 note(struct vmclock_device *vd, struct vmclock_page *copy)
 	struct vmclock_notify *n = &vd->notify;
 	u32 seq = le32_to_cpu(copy->seq_count);
 	u32 events = VMCLOCK_EVENT_UPDATE;
+	bool is_page;
 
 	lockdep_assert_held(&n->lock);
 
 	if (n->primed && seq == n->tally.seq)
 		return 0;
-	keep_what_is_there(vd, copy);
+	is_page = keep_what_is_there(vd, copy);
 	/* The first look has nothing to compare with, but a file may be open already. */
 	if (n->primed) {
 		events |= compare(&n->last, copy);
-		events |= vmclock_restore_note(vd, events, vmclock_line_is_vouched_for(copy));
+		events |= vmclock_restore_note(vd, events,
+					       is_page && vmclock_line_is_vouched_for(copy));
 		count_events(&n->tally, events, (s32)(seq - n->tally.seq) / 2);
 		trace_vmclock_update(vd->index, seq, n->tally.seq, events);
 		if (events & VMCLOCK_EVENTS_URGENT)

@@ -262,6 +262,19 @@ TEST_F(wait, of_a_page_that_is_none_any_more_tells_updates)
 	EXPECT_TOLD(UPDATE, 0, 0);
 }
 
+/* Its status is that of the last page, and vouches for nothing. */
+TEST_F(wait, of_a_page_that_is_none_any_more_does_not_end_a_disruption)
+{
+	self->page.disruption_marker = htole64(0x6667);
+	self->page.clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
+	ASSERT_TRUE(t_publish(T_KNOB, &self->page, 1));
+	EXPECT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_DISRUPTED, -1, &self->wait));
+	ASSERT_TRUE(t_poke_field(T_KNOB, magic, 0));
+	ASSERT_TRUE(t_publish(T_KNOB, &self->page, 1));
+	EXPECT_EQ(0, t_wait(self->fd, ALL, -1, &self->wait));
+	EXPECT_TOLD(UPDATE, 0, 0);
+}
+
 TEST_F(wait, on_a_stuck_page_ends_in_time)
 {
 	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, self->page.seq_count | htole32(1)));
