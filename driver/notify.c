@@ -28,7 +28,21 @@
 #define ANNOUNCE_INTERVAL	HZ
 
 static unsigned int watch_ms = 10;
-module_param(watch_ms, uint, 0644);
+
+/* Who waits must not wait for the end of the old interval, or of none. */
+static int watch_ms_set(const char *text, const struct kernel_param *kp)
+{
+	int err = param_set_uint(text, kp);
+
+	if (!err)
+		vmclock_restore_kick_all();
+	return err;
+}
+
+static const struct kernel_param_ops watch_ms_ops = {
+	.set = watch_ms_set, .get = param_get_uint
+};
+module_param_cb(watch_ms, &watch_ms_ops, &watch_ms, 0644);
 MODULE_PARM_DESC(watch_ms, "look at a page without notification this often, in ms, while somebody waits or on_restore is on (default 10, 0: never)");
 
 #define MAINTENANCE_FLAGS (VMCLOCK_PAGE_FLAG_DISRUPTION_SOON | \

@@ -362,6 +362,23 @@ void vmclock_restore_announce(struct vmclock_device *vd)
 	kobject_uevent_env(&vd->misc.this_device->kobj, KOBJ_CHANGE, env);
 }
 
+/**
+ * vmclock_restore_kick_all() - have all pages looked at, and those watched that are to be
+ *
+ * Here because the list of the devices is.
+ *
+ * Context: process context; waits for a clock that is being set.
+ */
+void vmclock_restore_kick_all(void)
+{
+	struct vmclock_device *vd;
+
+	mutex_lock(&restore_lock);
+	list_for_each_entry(vd, &devices, restore.node)
+		vmclock_notify_kick(vd);
+	mutex_unlock(&restore_lock);
+}
+
 /* When this returns, no clock is being set by a policy that is no more. */
 static int policy_set(const char *text, const struct kernel_param *kp)
 {

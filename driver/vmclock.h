@@ -390,6 +390,7 @@ void vmclock_restore_create(struct vmclock_device *vd);
 void vmclock_restore_add(struct vmclock_device *vd);
 void vmclock_restore_remove(struct vmclock_device *vd);
 bool vmclock_restore_is_on(void);
+void vmclock_restore_kick_all(void);
 u32 vmclock_restore_note(struct vmclock_device *vd, u32 events, bool trusted);
 void vmclock_restore_announce(struct vmclock_device *vd);
 

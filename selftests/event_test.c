@@ -119,6 +119,25 @@ TEST_F(event, refuses_what_is_no_eventfd)
 	EXPECT_EQ(-EINVAL, t_set_eventfd(self->fd, 0, self->eventfd));
 }
 
+/* Nobody has to look for the watch to begin, or to become faster. */
+TEST_F(event, signals_an_eventfd_once_there_is_a_watch)
+{
+	const char *const before[] = { "0", "60000" };
+
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, t_write_file(T_WATCH_MS, before[i]));
+		ASSERT_EQ(0, t_set_eventfd(self->fd, VMCLOCK_EVENT_STATUS, self->eventfd));
+		usleep(200000);
+		ASSERT_EQ(0, t_write_file(T_WATCH_MS, "10"));
+		self->page.clock_status ^= 1;
+		ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+		EXPECT_TRUE(comes(self->eventfd, 20000));
+		ASSERT_EQ(0, t_set_eventfd(self->fd, 0, 0));
+		close(self->eventfd);
+		self->eventfd = eventfd(0, EFD_CLOEXEC);
+	}
+}
+
 static bool signal_comes(int sig, int ms, siginfo_t *info)
 {
 	struct timespec timeout = { ms / 1000, ms % 1000 * 1000000L };
