@@ -75,7 +75,7 @@ u8 vmclock_notify_source(const struct vmclock_device *vd)
  */
 u32 vmclock_notify_watch_us(void)
 {
-	return min_t(u32, READ_ONCE(watch_ms), WATCH_MS_MAX) * USEC_PER_MSEC;
+	return jiffies_to_usecs(watch_delay());
 }
 
 static u64 flags_changed(const struct vmclock_page *a, const struct vmclock_page *b)
