@@ -64,6 +64,8 @@ static void *copy_of_page(struct vmclock_device *vd, size_t end, bool nowait)
 	token = srcu_read_lock(&vd->srcu);
 	if (vmclock_is_gone(vd))
 		err = -ENODEV;
+	else if (!end)
+		err = 0;
 	else if (nowait)
 		err = vmclock_page_try(vd, buf, end, NULL) ? 0 : -EAGAIN;
 	else

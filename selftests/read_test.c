@@ -118,6 +118,9 @@ TEST_F(read, times_out_on_an_update_that_never_ends)
 	EXPECT_EQ(ETIMEDOUT, errno);
 	EXPECT_GE(t_clock_ns(CLOCK_MONOTONIC) - start, 100000000);
 	EXPECT_EQ(0xcc, self->buf[0]);
+	/* There is nothing to wait for. */
+	EXPECT_EQ(0, pread(self->fd, self->buf, 16, REGION));
+	EXPECT_EQ(0, read(self->fd, self->buf, 0));
 
 	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(2)));
 	EXPECT_EQ(16, pread(self->fd, self->buf, 16, 0));
