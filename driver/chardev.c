@@ -55,7 +55,7 @@ static loff_t chardev_llseek(struct file *file, loff_t offset, int whence)
 /* A consistent copy of everything up to @end, at most a page of it. */
 static void *copy_of_page(struct vmclock_device *vd, size_t end, bool nowait)
 {
-	void *buf = (void *)__get_free_page(nowait ? GFP_NOWAIT : GFP_KERNEL);
+	void *buf = (void *)__get_free_page(nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_KERNEL);
 	int err, token;
 
 	if (!buf)
