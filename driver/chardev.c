@@ -107,6 +107,8 @@ static ssize_t chardev_read(struct kiocb *iocb, struct iov_iter *to)
 	end = end_of_read(size, pos, iov_iter_count(to));
 	vmclock_event_mark(vf, &mark);
 	buf = copy_of_page(vf->vd, end, iocb->ki_flags & IOCB_NOWAIT);
+	if (buf == ERR_PTR(-EAGAIN))
+		vmclock_event_starved(vf);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	n = end ? copy_to_iter((void *)buf + pos, min_t(size_t, size - pos, iov_iter_count(to)), to) : 0;

@@ -89,6 +89,20 @@ void vmclock_event_saw(struct vmclock_file *vf, const struct vmclock_tally *mark
 	vf->seen = *mark;
 	vf->seen.seq = seq;
 	vf->seen.count[ilog2(VMCLOCK_EVENT_UPDATE)] += max(updates, 0);
+	vf->starved = false;
+	spin_unlock(&vf->vd->notify.lock);
+}
+
+/**
+ * vmclock_event_starved() - a read that must not wait got nothing
+ * @vf: the file
+ *
+ * io_uring polls the file before it has such a read try again.
+ */
+void vmclock_event_starved(struct vmclock_file *vf)
+{
+	spin_lock(&vf->vd->notify.lock);
+	vf->starved = true;
 	spin_unlock(&vf->vd->notify.lock);
 }
 
@@ -242,6 +256,8 @@ __poll_t vmclock_event_poll(struct vmclock_file *vf)
 		vmclock_notify_look(vd);
 		spin_lock(&vd->notify.lock);
 		ret = poll_mask(pending(vf), vf->events);
+		if (vf->starved && !vd->notify.stale)
+			ret |= EPOLLIN | EPOLLRDNORM;
 		spin_unlock(&vd->notify.lock);
 		if (!vmclock_notify_source(vd))
 			ret |= EPOLLHUP;

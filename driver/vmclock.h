@@ -233,6 +233,8 @@ struct vmclock_device {
  * @vd: its device, of which it holds a reference
  * @seen: what it has seen
  * @events: the mask that wakes it
+ * @starved: a read that must not wait got nothing: the page, once it can be read,
+ *	wakes it too
  * @listener: in the device's list, if it has one of the next two
  * @fasync: SIGIO is wanted
  * @eventfd: to be signalled for @eventfd_events
@@ -244,6 +246,7 @@ struct vmclock_file {
 	struct vmclock_device *vd;
 	struct vmclock_tally seen;
 	u32 events;
+	bool starved;
 	struct list_head listener;
 	struct fasync_struct *fasync;
 	struct eventfd_ctx *eventfd;
@@ -403,6 +406,7 @@ struct vmclock_file *vmclock_event_open(struct vmclock_device *vd);
 void vmclock_event_release(struct vmclock_file *vf);
 void vmclock_event_mark(struct vmclock_file *vf, struct vmclock_tally *mark);
 void vmclock_event_saw(struct vmclock_file *vf, const struct vmclock_tally *mark, u32 seq);
+void vmclock_event_starved(struct vmclock_file *vf);
 int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *result,
 		       struct vmclock_command *command);
 int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,

@@ -224,6 +224,46 @@ TEST_F(uring, read_command_reads)
 	EXPECT_EQ(0, memcmp(&page, &self->page, sizeof(page)));
 }
 
+/* The ring polls the file, and tries again when it is woken. */
+TEST_F(uring, read_command_waits_for_the_end_of_an_update)
+{
+	struct __kernel_timespec ts = { .tv_sec = 20 };
+	uint32_t seq = le32toh(self->page.seq_count);
+	struct io_uring_cqe *cqe = NULL;
+	struct vmclock_page page;
+
+	ASSERT_EQ(0, t_set_events(self->fd, VMCLOCK_EVENT_MAINTENANCE));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	io_uring_prep_read(io_uring_get_sqe(&self->ring), self->fd, &page, sizeof(page), 0);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_TRUE(ring_is_quiet(&self->ring));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 2)));
+	ASSERT_EQ(0, io_uring_wait_cqe_timeout(&self->ring, &cqe, &ts));
+	EXPECT_EQ(sizeof(page), cqe->res);
+	EXPECT_EQ(seq + 2, le32toh(page.seq_count));
+	io_uring_cqe_seen(&self->ring, cqe);
+}
+
+/* The update may have ended, and been told, right before the ring polls. */
+TEST_F(uring, poll_tells_when_to_try_a_read_again)
+{
+	struct pollfd p = { .fd = self->fd, .events = POLLIN };
+	uint32_t seq = le32toh(self->page.seq_count);
+	struct vmclock_page page;
+	struct iovec iov = { .iov_base = &page, .iov_len = sizeof(page) };
+
+	ASSERT_EQ(0, t_set_events(self->fd, VMCLOCK_EVENT_MAINTENANCE));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	ASSERT_EQ(-1, preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 2)));
+	/* To open a file is to look. */
+	close(t_open(T_KNOB, O_RDONLY));
+	EXPECT_EQ(1, poll(&p, 1, 0));
+	EXPECT_EQ(sizeof(page), preadv2(self->fd, &iov, 1, 0, RWF_NOWAIT));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+}
+
 TEST_F(uring, multishot_poll_tells_each_update)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);

@@ -189,6 +189,8 @@ struct vmclock_snapshot {
  * poll() gives POLLIN while an event of the file's mask is new, POLLPRI while
  * VMCLOCK_EVENT_DISRUPTED or _GENERATION is, whatever the mask; POLLHUP if
  * there is VMCLOCK_EVENTS_NONE; and POLLHUP | POLLERR when the device is gone.
+ * After a read() that was not to wait and got EAGAIN, POLLIN also says that there
+ * is something to read.
  *
  * A file's waiters share what the file has seen: an event is told to one of
  * them. Who needs to see all of them opens a file of its own.
@@ -286,7 +288,7 @@ struct vmclock_wait {
  * io_uring: IORING_OP_URING_CMD on the device's file, with one of these as
  * cmd_op and struct vmclock_uring as cmd, in an SQE of 64 bytes or more. The
  * result is 0 or the ioctl's error. read() and poll(), multishot too, work as on
- * any file.
+ * any file; such a read() waits for the end of an update without a time-out.
  */
 #define VMCLOCK_URING_SNAPSHOT	VMCLOCK_IOC_SNAPSHOT
 /*
