@@ -131,6 +131,9 @@ static bool read_system(struct vmclock_system_time *t, u64 *cycles, unsigned int
  */
 static bool counter_at(u64 cycles, u64 first, u64 last, u64 *counter)
 {
+	/* A counter that went back between the two proves nothing. */
+	if (last < first)
+		return false;
 	if (cycles - first > last - first)
 		return counter_of_derived(cycles, first, last, counter);
 	*counter = cycles;
