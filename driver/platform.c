@@ -26,18 +26,21 @@ static int platform_probe(struct platform_device *pdev)
 	struct resource *res = platform_get_resource(pdev, IORESOURCE_MEM, 0);
 	struct device *dev = &pdev->dev;
 	struct vmclock_device *vd;
+	int irq = 0;
 
 	if (!res) {
 		dev_err(dev, "page refused: the firmware names no memory for it\n");
 		return -ENODEV;
 	}
+	/* With ACPI there is a notification instead. */
+	if (bus_of(dev) != VMCLOCK_BUS_ACPI)
+		irq = platform_get_irq_optional(pdev, 0);
+	if (irq == -EPROBE_DEFER)
+		return irq;
 	vd = vmclock_bind(dev, bus_of(dev), res);
 	if (IS_ERR(vd))
 		return PTR_ERR(vd);
-
-	/* With ACPI there is a notification instead. */
-	vmclock_source_attach(vd, dev, vd->bus == VMCLOCK_BUS_ACPI ? 0 :
-			      platform_get_irq_optional(pdev, 0));
+	vmclock_source_attach(vd, dev, irq);
 	return 0;
 }
 
