@@ -322,6 +322,15 @@ do-check-vm-life: machine
 do-soak-life: machine
 	@$(life_run) --rounds $(SOAK_LIVES) --reset
 
+# The pictures of the documentation, of runs that are real: not part of check.
+pictures: setup
+	@$(MAKE) do-$@
+
+do-pictures: machine
+	$(Q)$(MAKE) -C userspace $(JOBS) pictures
+	$(Q)python3 selftests/vm/picture.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
+		--module $(guest)/driver/vmclock.ko userspace/pictures/migration.svg
+
 do-run: machine
 	@$(call vm_run,run) --seconds $(SECONDS)
 
@@ -360,13 +369,14 @@ help:
 	@echo
 	@echo "make bench       what a reading costs, on this machine; nothing is installed"
 	@echo "make bench-vm    the ioctls, in a VM"
+	@echo "make pictures    the pictures of the documentation, made again in real runs: two minutes"
 	@echo
 	@echo "CC, CFLAGS and LDFLAGS are honoured; V=1 shows the commands."
 
 # One after the other: a check must not compete with the next.
 .NOTPARALLEL:
 .PHONY: all modules userspace install clean setup run check soak help guest-module machine \
-	bench bench-vm do-bench-vm \
+	bench bench-vm do-bench-vm pictures do-pictures \
 	check-kernels check-debug soak-vm do-soak-vm do-check-vm-unstable \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
 	check-vm-restored do-check-vm-restored check-vm-life do-check-vm-life \

@@ -59,10 +59,11 @@ def interval(record):
 
 
 class Life:
-    """@offset: guest's counter - host's, +/- @error."""
+    """@offset: guest's counter - host's, +/- @error, in the QEMU that @guest names."""
 
-    def __init__(self, name, offset, error):
-        self.name, self.offset, self.error = name, offset, error
+    def __init__(self, what, guest, offset, error):
+        self.name, self.guest = f"{what} {guest}", guest
+        self.offset, self.error = offset, error
         self.markers = set()
         self.good = 0
 

@@ -48,7 +48,7 @@ def record(at_ns=1_000_000_000, **changes):
 def verdict(*labelled):
     """The faults that a judge finds in (record, life) pairs; by name of the life."""
     j = judge.Judge(clock())
-    lives = {name: j.begin(judge.Life(name, OFFSET, 1000)) for name in ("one", "two")}
+    lives = {name: j.begin(judge.Life("lived", name, OFFSET, 1000)) for name in ("one", "two")}
     for r, name in labelled:
         j.feed([r], lives.get(name))
     return len(j.faults) if not j.judge_ready() else None

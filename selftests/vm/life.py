@@ -153,7 +153,7 @@ class Run:
         self.drain(side)
         offset, error = side.guest.exchange(self.build)
         self.drain(side)
-        side.life = self.judge.begin(judge.Life(f"{what} {side.guest.name}", offset, error))
+        side.life = self.judge.begin(judge.Life(what, side.guest.name, offset, error))
         side.daemon.tell(offset, error)
         side.guest.wait_page(SYNCHRONIZED, side.daemon.alive)
         side.guest.wait_stamps(10)
@@ -314,10 +314,13 @@ class Run:
             time.sleep(0.1)
         self.judge.faults += [f"not judged: {record}" for record, _ in self.judge.pending]
 
-    def run(self):
+    def make_image(self):
         self.image = self.logs / "initramfs"
         vm.make_image(self.image, self.build, self.args.module, ["vm/stamps"],
                       "3600 stamps /vm/stamps\n")
+
+    def run(self):
+        self.make_image()
         with contextlib.ExitStack() as stack:
             self.start_clock(stack)
             side = self.add_side(stack, incoming=False)
@@ -355,12 +358,17 @@ class Run:
         return all(passed for _, passed, _ in checks)
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_machine(parser):
+    """The options that say what the machine is made of."""
     parser.add_argument("--build", required=True, help="the build directory")
     parser.add_argument("--kernel", required=True, help="the guest's kernel image")
     parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_machine(parser)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--reset", action="store_true", help="reset it at the end")
@@ -371,10 +379,9 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def main():
-    args = parse_args()
+def go(run):
+    """Do it, and report; return the exit status."""
     signal.signal(signal.SIGTERM, interrupt)
-    run = Run(args)
     try:
         run.run()
     except (Failure, OSError, subprocess.SubprocessError) as error:
@@ -383,6 +390,10 @@ def main():
         print("interrupted", file=sys.stderr)
         return 130
     return 0 if run.report() else 1
+
+
+def main():
+    return go(Run(parse_args()))
 
 
 if __name__ == "__main__":

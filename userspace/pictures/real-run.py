@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes the picture in the README: real-run.py FILE.svg
+"""Makes the picture of a lost reference: real-run.py FILE.svg
 
 A minute of a page that vmclock-hostd writes on a real chronyd, which runs as an
 ordinary program and is told by this one how slow the host's clock is. The reference
