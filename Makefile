@@ -239,7 +239,7 @@ guest-tests: machine
 	$(Q)mkdir -p $(BUILD)/selftests
 	$(Q)$(MAKE) $(if $(Q),-s) -C selftests $(JOBS) KSELFTEST_DIR=$(KSELFTEST_DIR) \
 		OUTPUT=$(BUILD)/selftests
-	$(Q)cp -p $(rival)/rival.ko $(guest)/driver/vmclock_sim.ko $(GUEST_IN_TREE) $(BUILD)/selftests/
+	$(Q)cp -p $(rival)/rival.ko $(rival)/tamper.ko $(guest)/driver/vmclock_sim.ko $(GUEST_IN_TREE) $(BUILD)/selftests/
 	$(Q)mkdir -p $(BUILD)/clients/right
 	$(Q)cp -u $(CLIENTS)/sbin/phc_ctl $(CLIENTS)/sbin/chronyd $(CLIENTS)/bin/chronyc $(BUILD)/clients/
 	$(Q)cp -u /usr/share/zoneinfo/right/UTC $(BUILD)/clients/right/

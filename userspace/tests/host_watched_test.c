@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A guest writes its TSC or TSC_ADJUST, and KVM's files say so: the page follows.
+ * The QEMU is this process: it has a memfd of the right name and a monitor's socket.
+ * KVM's files are a tree of the test's.
+ */
+#define _GNU_SOURCE	/* accept4(), memfd_create() */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <jansson.h>
+
+#include "host_fake_vm.h"
+#include "monitor.h"
+#include "vmclk-stamp.h"
+
+#define CPUS	2
+#define BEFORE	(-31415926535)
+#define AFTER	(1LL << 40)
+
+static struct {
+	struct fed *fed;
+	struct monitor monitor;
+	char dir[40], root[64], socket[64];
+	int listener, server, page_fd;
+	void *page;
+} t;
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	ok(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void set_offset(int cpu, long long offset)
+{
+	char path[160], text[32];
+
+	snprintf(path, sizeof(path), "%s/%d-9", t.root, (int)getpid());
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/%d-9/vcpu%d", t.root, (int)getpid(), cpu);
+	mkdir(path, 0755);
+	strcat(path, "/tsc-offset");
+	snprintf(text, sizeof(text), "%lld\n", offset);
+	put(path, text);
+}
+
+static void set_offsets(long long offset)
+{
+	for (int cpu = 0; cpu < CPUS; cpu++)
+		set_offset(cpu, offset);
+}
+
+static void make_qemu(void)
+{
+	const struct vmclock_page empty = {
+		.magic = htole32(VMCLOCK_PAGE_MAGIC), .size = htole32(TARGET_SIZE),
+		.version = htole16(1), .counter_id = VMCLOCK_PAGE_COUNTER_NONE,
+		.seq_count = htole32(2), .disruption_marker = htole64(1),
+	};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	t.page_fd = memfd_create("vmclock_page", MFD_CLOEXEC);
+	is_int(ftruncate(t.page_fd, TARGET_SIZE), 0);
+	t.page = mmap(NULL, TARGET_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t.page_fd, 0);
+	memcpy(t.page, &empty, sizeof(empty));
+	strcpy(t.dir, "/tmp/vmclock-watched-XXXXXX");
+	ok(mkdtemp(t.dir));
+	snprintf(t.root, sizeof(t.root), "%s/kvm", t.dir);
+	mkdir(t.root, 0755);
+	snprintf(t.socket, sizeof(t.socket), "%s/monitor", t.dir);
+	strcpy(addr.sun_path, t.socket);
+	t.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ok(!bind(t.listener, (struct sockaddr *)&addr, sizeof(addr)) && !listen(t.listener, 1));
+	t.server = -1;
+}
+
+static void say(const char *text)
+{
+	ok(write(t.server, text, strlen(text)) == (ssize_t)strlen(text));
+}
+
+static void answer(const char *line)
+{
+	json_t *command = json_loads(line, 0, NULL);
+	const char *name = json_string_value(json_object_get(command, "execute"));
+	json_int_t id = json_integer_value(json_object_get(command, "id"));
+	char text[96];
+
+	if (!ok(name))
+		exit(1);
+	snprintf(text, sizeof(text), "{\"return\": %s, \"id\": %lld}\r\n",
+		 !strcmp(name, "query-kvm") ? "{\"enabled\": true}" :
+		 !strcmp(name, "query-status") ? "{\"status\": \"running\"}" : "{}",
+		 (long long)id);
+	say(text);
+	json_decref(command);
+}
+
+/* What came since the last time: a command each line. */
+static void serve(void)
+{
+	char text[4096], *line, *rest = text;
+	ssize_t len;
+
+	if (t.server < 0) {
+		t.server = accept4(t.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (t.server >= 0)
+			say("{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n");
+		return;
+	}
+	len = read(t.server, text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	while ((line = strsep(&rest, "\n")) && *line)
+		answer(line);
+}
+
+/* The monitor's second is over: it asks, and looks at KVM's files. */
+static void look(void)
+{
+	t.monitor.next = 0;
+	for (int i = 0; i < 10; i++) {
+		struct pollfd p = {
+			.fd = t.monitor.qmp.fd, .events = qmp_events(&t.monitor.qmp),
+		};
+
+		poll(&p, 1, 0);
+		is_int(monitor_work(&t.monitor, p.fd < 0 ? 0 : p.revents), 0);
+		serve();
+	}
+}
+
+/* As long as a line takes to be made, and then some. */
+static void tick(void)
+{
+	for (int i = 0; i < 400; i++) {
+		int err = clock_tick(&t.fed->clock);
+
+		ok(!err || err == -EAGAIN);
+		is_int(monitor_tick(&t.monitor), 0);
+		usleep(1000);
+		if (i > 40 && (!t.fed->vm.has_page || t.fed->vm.cal.has_line))
+			break;
+	}
+}
+
+/* @offset: as the operator tells it, or NULL */
+static void begin(const long long *offset)
+{
+	fake_reset();
+	make_qemu();
+	set_offsets(BEFORE);
+	t.fed = fed_new(NULL, offset);
+	t.fed->vm.options.qmp_path = t.socket;
+	if (offset)
+		t.fed->vm.options.guest.offset = *offset;
+	is_int(clock_start(&t.fed->clock), 0);
+	memset(&t.monitor, 0, sizeof(t.monitor));
+	is_int(monitor_open(&t.monitor, &t.fed->vm, &t.fed->clock), 0);
+	t.monitor.kvm_root = t.root;
+	look();
+	tick();
+}
+
+static void end(void)
+{
+	char command[80];
+
+	monitor_close(&t.monitor);
+	fed_stop(t.fed);
+	free(t.fed);
+	close(t.server);
+	close(t.listener);
+	munmap(t.page, TARGET_SIZE);
+	close(t.page_fd);
+	snprintf(command, sizeof(command), "rm -r '%s'", t.dir);
+	is_int(system(command), 0);
+}
+
+static struct vmclk_snapshot page(void)
+{
+	return page_fields(t.page);
+}
+
+/* The page is good, and right for a counter that is so far ahead of the host's. */
+static bool is_fed_for(long long offset)
+{
+	struct vmclk_snapshot p = page();
+	uint64_t host = counter_read_ordered();
+	int64_t real = kernel.real_ns + host - kernel.since + 37000000000, off;
+	struct vmclk_stamp stamp;
+
+	if (p.clock_status != VMCLOCK_PAGE_STATUS_SYNCHRONIZED ||
+	    vmclk_stamp_at(&p, host + offset, &stamp))
+		return false;
+	off = stamp.point.sec * 1000000000 + stamp.point.nsec - real;
+	return llabs(off) <= (int64_t)p.time_maxerror_nanosec + 100000;
+}
+
+static bool is_quiet(void)
+{
+	return page().clock_status == VMCLOCK_PAGE_STATUS_INITIALIZING &&
+	       !page().counter_period_frac_sec;
+}
+
+TAP_TEST(a_counter_that_stays_costs_nothing)
+{
+	uint64_t marker;
+
+	begin(NULL);
+	ok(is_fed_for(BEFORE));
+	marker = page().disruption_marker;
+	for (int i = 0; i < 3; i++) {
+		look();
+		ok(is_fed_for(BEFORE) && page().disruption_marker == marker);
+	}
+	end();
+}
+
+TAP_TEST(a_counter_that_the_guest_has_moved_is_a_new_marker_and_another_line)
+{
+	uint64_t marker;
+
+	begin(NULL);
+	marker = page().disruption_marker;
+	set_offsets(AFTER);
+	look();
+	ok(is_quiet() && page().disruption_marker != marker);
+	tick();
+	ok(is_fed_for(AFTER) && !is_fed_for(BEFORE));
+	ok(page().disruption_marker != marker);
+	end();
+}
+
+TAP_TEST(a_counter_that_is_moved_on_one_cpu_is_silence_until_they_agree)
+{
+	uint64_t marker;
+
+	begin(NULL);
+	marker = page().disruption_marker;
+	set_offset(CPUS - 1, AFTER);
+	look();
+	ok(is_quiet() && page().disruption_marker != marker);
+	tick();
+	look();
+	ok(is_quiet());
+	/* There and back again: who read it meanwhile has to know. */
+	set_offset(CPUS - 1, BEFORE);
+	look();
+	tick();
+	ok(is_fed_for(BEFORE) && page().disruption_marker != marker);
+	end();
+}
+
+TAP_TEST(a_counter_that_can_not_be_read_any_more_is_silence)
+{
+	char path[160];
+
+	begin(NULL);
+	snprintf(path, sizeof(path), "%s/%d-9/vcpu0/tsc-offset", t.root, (int)getpid());
+	put(path, "rubbish\n");
+	look();
+	ok(is_quiet());
+	tick();
+	ok(is_quiet());
+	end();
+}
+
+/* LIFE.md says so. */
+TAP_TEST(a_counter_that_was_told_is_not_looked_at)
+{
+	const long long told = BEFORE;
+
+	begin(&told);
+	ok(is_fed_for(BEFORE));
+	set_offsets(AFTER);
+	look();
+	tick();
+	ok(is_fed_for(BEFORE));
+	end();
+}
+
+int main(void)
+{
+	return tap_main();
+}
