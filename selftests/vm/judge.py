@@ -11,7 +11,7 @@ record whose status is good:
  - it belongs to a life whose counter has been told to the daemon;
  - the true time, by the host's clock and that life's offset, can be in the interval
    that the page's fields give at the counter that was read;
- - its disruption marker is of this life only;
+ - its disruption marker is of this life only, and its generation this life's;
  - the library has computed the same interval.
 And of every other record that the library gives no time.
 """
@@ -24,6 +24,7 @@ GOOD = (2, 3)
 TAI = 1
 FLAG_TAI_OFFSET = 1 << 0
 FLAGS_BOUND = 1 << 4 | 1 << 6
+FLAG_GENERATION = 1 << 8
 
 RECORD = struct.Struct("<11Q2q2Ih6B8x")
 FIELDS = ("number", "counter", "marker", "generation", "flags", "counter_value", "period",
@@ -62,8 +63,9 @@ class Life:
     """@offset: guest's counter - host's, +/- @error, in the QEMU that @guest names."""
 
     def __init__(self, what, guest, offset, error):
-        self.name, self.guest = f"{what} {guest}", guest
+        self.what, self.guest, self.name = what, guest, f"{what} {guest}"
         self.offset, self.error = offset, error
+        self.generation = None
         self.markers = set()
         self.good = 0
 
@@ -125,6 +127,8 @@ class Judge:
 
     def wrongs(self, record, life):
         """Everything that is wrong with a record that claims to be good."""
+        if (record.generation if record.flags & FLAG_GENERATION else None) != life.generation:
+            yield f"not of generation {life.generation}"
         if record.flags & FLAGS_BOUND != FLAGS_BOUND:
             yield "no bound"
             return

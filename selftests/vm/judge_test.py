@@ -17,6 +17,7 @@ OFFSET = 5_000_000
 HOST = 1_000_000_000_000	# counter of the host at T
 T = 1_700_000_000 * judge.NS
 TAI_OFFSET = -37
+GENERATION = 4711
 
 
 def clock():
@@ -31,7 +32,8 @@ def record(at_ns=1_000_000_000, **changes):
     """The stamp of a good page, @at_ns after T, with the line from T."""
     fields = dict.fromkeys(judge.FIELDS, 0)
     fields |= {"number": 1, "counter": HOST + OFFSET + at_ns, "marker": 77,
-               "flags": judge.FLAG_TAI_OFFSET | judge.FLAGS_BOUND,
+               "flags": judge.FLAG_TAI_OFFSET | judge.FLAGS_BOUND | judge.FLAG_GENERATION,
+               "generation": GENERATION,
                "counter_value": HOST + OFFSET, "period": PERIOD, "shift": SHIFT,
                "time_sec": T // judge.NS - TAI_OFFSET, "time_maxerror": 100_000,
                "status": 2, "time_type": judge.TAI, "tai_offset": TAI_OFFSET,
@@ -49,6 +51,8 @@ def verdict(*labelled):
     """The faults that a judge finds in (record, life) pairs; by name of the life."""
     j = judge.Judge(clock())
     lives = {name: j.begin(judge.Life("lived", name, OFFSET, 1000)) for name in ("one", "two")}
+    for life in lives.values():
+        life.generation = GENERATION
     for r, name in labelled:
         j.feed([r], lives.get(name))
     return len(j.faults) if not j.judge_ready() else None
@@ -95,6 +99,11 @@ def a_marker_of_two_lives_is_false():
         verdict((record(), "one"), (record(2_000_000_000, marker=78), "two")) == 0
 
 
+def another_generation_or_none_is_false():
+    return verdict((record(generation=GENERATION + 1), "one")) == 1 and \
+        verdict((record(flags=judge.FLAG_TAI_OFFSET | judge.FLAGS_BOUND), "one")) == 1
+
+
 def a_library_that_computes_otherwise_is_false():
     good = record()
     return verdict((record(earliest_ns=good.earliest_ns - 2, latest_ns=good.latest_ns),
@@ -102,7 +111,7 @@ def a_library_that_computes_otherwise_is_false():
 
 
 def a_good_status_without_a_bound_is_false():
-    return verdict((record(flags=1), "one")) == 1
+    return verdict((record(flags=judge.FLAG_GENERATION), "one")) == 1
 
 
 def a_counter_before_the_lines_start_is_computed_as_well():
@@ -124,6 +133,7 @@ TESTS = [
     the_growth_of_the_bound_counts,
     a_wrong_offset_to_utc_is_false,
     a_marker_of_two_lives_is_false,
+    another_generation_or_none_is_false,
     a_library_that_computes_otherwise_is_false,
     a_good_status_without_a_bound_is_false,
     a_counter_before_the_lines_start_is_computed_as_well,

@@ -38,6 +38,8 @@ import vm
 INITIALIZING, SYNCHRONIZED = 1, 2
 ASSUMED = "--assume-synchronized=100us"
 KINDS = ("stop", "snapshot", "cancel", "migrate", "twice")
+# Lives that begin with another generation: see begin_life().
+RESTORED = ("loaded", "restored")
 
 
 class Failure(Exception):
@@ -47,8 +49,8 @@ class Failure(Exception):
 class Daemon:
     """A vmclock-hostd beside a guest. Leaving the context ends it."""
 
-    def __init__(self, build, guest):
-        self.build, self.guest = build, guest
+    def __init__(self, build, guest, generation):
+        self.build, self.guest, self.generation = build, guest, generation
         self.log = None
 
     def __enter__(self):
@@ -64,6 +66,7 @@ class Daemon:
         self.control = self.guest.tmp / "control"
         self.process = vm.start([self.build / "userspace/vmclock-hostd", ASSUMED,
                                  f"--qmp={self.guest.daemon_socket()}", "--qmp-continue",
+                                 f"--generation={self.generation}",
                                  f"--control={self.control}"],
                                 stdout=self.log, stderr=self.log)
 
@@ -101,10 +104,10 @@ class Daemon:
 
 
 class Side:
-    """A guest, its daemon, and the life that it is in."""
+    """A guest, its daemon, the life that it is in, and its generation."""
 
-    def __init__(self, guest, daemon):
-        self.guest, self.daemon = guest, daemon
+    def __init__(self, guest, daemon, generation):
+        self.guest, self.daemon, self.generation = guest, daemon, generation
         self.life = None
 
 
@@ -119,6 +122,8 @@ class Run:
         self.token = secrets.token_hex(16)
         self.judge = judge.Judge(referee.HostClock())
         self.happened = dict.fromkeys(KINDS, 0)
+        # None: there is none.
+        self.generations = {None}
         self.sides = 0
         self.trouble = []
 
@@ -132,15 +137,15 @@ class Run:
                 self.judge.clock.feed(line)
         threading.Thread(target=follow, daemon=True).start()
 
-    def add_side(self, stack, incoming=True):
+    def add_side(self, stack, source=None, generation="keep"):
         """Another QEMU for the same guest, with its daemon."""
         self.sides += 1
         name = f"{self.sides:03}"
         guest = stack.enter_context(moving.Guest(self.args.kernel, self.image, self.logs, name,
-                                                 self.token, incoming))
-        daemon = stack.enter_context(Daemon(self.build, guest))
-        daemon.wait_run("incoming" if incoming else "running")
-        return Side(guest, daemon)
+                                                 self.token, bool(source)))
+        daemon = stack.enter_context(Daemon(self.build, guest, generation))
+        daemon.wait_run("incoming" if source else "running")
+        return Side(guest, daemon, source and source.generation)
 
     def drain(self, side):
         """Have the stamps so far judged as of the side's life."""
@@ -156,8 +161,20 @@ class Run:
         side.life = self.judge.begin(judge.Life(what, side.guest.name, offset, error))
         side.daemon.tell(offset, error)
         side.guest.wait_page(SYNCHRONIZED, side.daemon.alive)
+        self.check_generation(side)
         side.guest.wait_stamps(10)
         self.drain(side)
+
+    def check_generation(self, side):
+        """A machine that was restored has another one than all before it; a moved one its own."""
+        before, side.generation = side.generation, side.guest.generation()
+        if side.life.what in RESTORED + ("booted",):
+            if side.generation in self.generations:
+                self.trouble.append(f"{side.life.name}: not a generation of its own")
+        elif side.generation != before:
+            self.trouble.append(f"{side.life.name}: another generation")
+        self.generations.add(side.generation)
+        side.life.generation = side.generation
 
     def end_life(self, side):
         """Something will happen to the counter. It was one life up to now."""
@@ -240,7 +257,7 @@ class Run:
         side.guest.monitor.wait_status("running")
 
     def do_migrate(self, side, stack):
-        other = self.add_side(stack)
+        other = self.add_side(stack, side)
         path = moving.room_for(side.guest.tmp / "migration")
         self.end_life(side)
         other.guest.receive(f"unix:{path}")
@@ -258,7 +275,7 @@ class Run:
         side.guest.save(path)
         self.drain(side)
         self.leave(side)
-        others = [self.add_side(stack) for _ in range(2)]
+        others = [self.add_side(stack, side, "new") for _ in range(2)]
         for other in others:
             other.guest.receive(f"file:{path}")
         for other in others:
@@ -275,6 +292,8 @@ class Run:
         """Restored from one image, at the same time: what tells them apart?"""
         if one.page()[1] == two.page()[1]:
             self.trouble.append("two restored machines have the same disruption marker")
+        if one.generation() == two.generation():
+            self.trouble.append("two restored machines have the same generation")
 
     def leave(self, side):
         """This QEMU is not used any more."""
@@ -323,7 +342,7 @@ class Run:
         self.make_image()
         with contextlib.ExitStack() as stack:
             self.start_clock(stack)
-            side = self.add_side(stack, incoming=False)
+            side = self.add_side(stack)
             self.say(f"booting the machine (half a minute to three), logs in {self.logs}")
             side.guest.wait_witness()
             self.begin_life(side, "booted")

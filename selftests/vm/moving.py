@@ -170,6 +170,13 @@ class Guest(vm.Machine):
         with contextlib.closing(self.vmclock_page()) as page:
             return page[0x22], struct.unpack_from("<Q", page, 0x10)[0]
 
+    def generation(self):
+        """The page's generation counter, or None if it has none."""
+        with contextlib.closing(self.vmclock_page()) as page:
+            flags, = struct.unpack_from("<Q", page, 0x18)
+            return struct.unpack_from("<Q", page, 0x68)[0] if flags & judge.FLAG_GENERATION \
+                else None
+
     def wait_page(self, status, alive, patience=60):
         """Wait until the page has a status and no update is under way."""
         deadline = time.monotonic() + patience

@@ -88,7 +88,7 @@ class Picture(life.Run):
         self.make_image()
         with contextlib.ExitStack() as stack:
             self.start_clock(stack)
-            side = self.add_side(stack, incoming=False)
+            side = self.add_side(stack)
             self.say("booting the machine (half a minute to three)")
             side.guest.wait_witness()
             self.begin_life(side, "booted")

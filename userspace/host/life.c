@@ -20,9 +20,9 @@ static enum life_page wanted(const struct life *l)
 	return LIFE_FED;
 }
 
-static void open_page(struct life *l)
+static void open_page(struct life *l, bool came_in)
 {
-	l->user.open(l->user.context);
+	l->user.open(l->user.context, came_in);
 	l->page = LIFE_QUIET;
 	if (l->is_stale)
 		l->user.disrupt(l->user.context);
@@ -37,7 +37,7 @@ static void settle(struct life *l)
 	if (page == l->page)
 		return;
 	if (l->page == LIFE_UNTOUCHED)
-		open_page(l);
+		open_page(l, false);
 	else if (l->page == LIFE_FED)
 		l->user.hush(l->user.context);
 	if (page == LIFE_FED)
@@ -83,7 +83,7 @@ static void arrive(struct life *l)
 {
 	lose_counter(l);
 	if (l->page == LIFE_UNTOUCHED)
-		open_page(l);
+		open_page(l, true);
 }
 
 static void stopped(struct life *l)

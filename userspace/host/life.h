@@ -47,7 +47,8 @@ enum life_page {
 
 /**
  * struct life_user - what is done
- * @open: the page may be written from now on; it is made quiet
+ * @open: the page may be written from now on; it is made quiet; if the VM came in,
+ *	@disrupt is next
  * @hush: the page becomes quiet, and is not written again before the next call
  * @disrupt: the same, with a new marker; the counter is not known any more
  * @feed: the page is fed with lines made for the counter as it is known now
@@ -56,7 +57,7 @@ enum life_page {
  * @context: for all of them
  */
 struct life_user {
-	void (*open)(void *context);
+	void (*open)(void *context, bool came_in);
 	void (*hush)(void *context);
 	void (*disrupt)(void *context);
 	void (*feed)(void *context);

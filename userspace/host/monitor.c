@@ -41,11 +41,12 @@ static void do_hush(void *context)
 		note(m, vm_hush(m->vm));
 }
 
-static void do_open(void *context)
+static void do_open(void *context, bool came_in)
 {
 	struct monitor *m = context;
 
 	note(m, vm_start(m->vm, m->clock));
+	m->vm->is_restored = came_in && m->vm->options.generation == VM_GENERATION_NEW;
 	do_hush(m);
 }
 

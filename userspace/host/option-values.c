@@ -98,6 +98,12 @@ static bool parse_tai_offset(const char *text, struct clock_options *o)
 	return true;
 }
 
+static bool parse_generation(const char *text, enum vm_generation *generation)
+{
+	*generation = strcmp(text, "new") ? VM_GENERATION_KEPT : VM_GENERATION_NEW;
+	return *generation == VM_GENERATION_NEW || !strcmp(text, "keep");
+}
+
 /* The options that say where the page is. */
 static bool parse_page(struct vm_options *o, int opt, const char *arg)
 {
@@ -115,6 +121,8 @@ static bool parse_page(struct vm_options *o, int opt, const char *arg)
 	case OPT_QMP_CONTINUE:
 		o->qmp_continues = true;
 		return true;
+	case OPT_GENERATION:
+		return parse_generation(arg, &o->generation);
 	case OPT_FILE:
 		o->file = arg;
 		return *arg;
@@ -298,6 +306,8 @@ const char *options_check_vm(struct vm_options *o)
 		return "--qmp is not for the clock device: its front-end tells";
 	if (o->qmp_continues && !o->qmp_path)
 		return "--qmp-continue is for --qmp";
+	if (o->generation && !o->qmp_path)
+		return "--generation is for --qmp, which tells when the machine was loaded";
 	if (!vm_names_page(o) && !o->qmp_path && !o->vhost_socket && o->vhost_fd < 0)
 		return "give one of --qemu-pid, --file and --ivshmem-socket, or --qmp, or one of --vhost-socket and --vhost-fd";
 	if (!o->file && o->replace)

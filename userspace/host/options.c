@@ -11,6 +11,7 @@ static const struct option long_options[] = {
 	{ "qemu-pid", required_argument, NULL, OPT_QEMU_PID },
 	{ "qmp", required_argument, NULL, OPT_QMP },
 	{ "qmp-continue", no_argument, NULL, OPT_QMP_CONTINUE },
+	{ "generation", required_argument, NULL, OPT_GENERATION },
 	{ "file", required_argument, NULL, OPT_FILE },
 	{ "replace", no_argument, NULL, OPT_REPLACE },
 	{ "ivshmem-socket", required_argument, NULL, OPT_IVSHMEM },
@@ -60,6 +61,9 @@ static const char help[] =
 "                            stopped, reset, migrated, saved, restored\n"
 "  --qmp-continue            let the machine run when it has come in by a migration\n"
 "                            (-incoming ... -S) and its page says so\n"
+"  --generation=keep|new     have a generation counter in the page: another one after\n"
+"                            a snapshot was loaded; a machine that comes in keeps\n"
+"                            its own (it is moved), or has a new one (restored)\n"
 "  --file=PATH               in this file; made if there is none, with the\n"
 "                            directories that lead to it\n"
 "  --replace                 put a page there also if the file holds something\n"

@@ -24,8 +24,9 @@
 /* Ours to say, line or no line. */
 #define OWN_FLAGS (NOTICE_FLAGS | VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT)
 /*
- * The generation counter belongs to the hypervisor. Nothing else is kept: who can
- * be notified is known, and of a coming disruption what publish_notice() is told.
+ * The generation counter belongs to the hypervisor, or is of publish_new_generation().
+ * Nothing else is kept: who can be notified is known, and of a coming disruption what
+ * publish_notice() is told.
  */
 #define KEPT_FLAGS VMCLOCK_PAGE_FLAG_GENERATION_PRESENT
 
@@ -315,15 +316,30 @@ void publish_notice(struct publish *pub, uint64_t notice)
 		publish_hush(pub);
 }
 
+/* Another value, and not the one that stands for none. */
+static int replace(uint64_t *value)
+{
+	uint64_t drawn = 0;
+
+	while (!drawn || drawn == *value)
+		if (getrandom(&drawn, sizeof(drawn), 0) != sizeof(drawn))
+			return -errno;
+	*value = drawn;
+	return 0;
+}
+
 int publish_new_marker(struct publish *pub)
 {
-	uint64_t marker = 0, old = pub->fields.disruption_marker;
+	return replace(&pub->fields.disruption_marker);
+}
 
-	while (!marker || marker == old)
-		if (getrandom(&marker, sizeof(marker), 0) != sizeof(marker))
-			return -errno;
-	pub->fields.disruption_marker = marker;
-	return 0;
+int publish_new_generation(struct publish *pub)
+{
+	int err = replace(&pub->fields.vm_generation_counter);
+
+	if (!err)
+		pub->fields.flags |= VMCLOCK_PAGE_FLAG_GENERATION_PRESENT;
+	return err;
 }
 
 bool publish_is_ours(const struct publish *pub)

@@ -169,6 +169,16 @@ void publish_notice(struct publish *pub, uint64_t notice);
 int publish_new_marker(struct publish *pub);
 
 /**
+ * publish_new_generation() - choose a generation counter, and have the page offer one
+ * @pub: the page; the next update says so
+ *
+ * It is random for the same reason.
+ *
+ * Return: 0, or what getrandom(2) answered.
+ */
+int publish_new_generation(struct publish *pub);
+
+/**
  * publish_is_ours() - is the page as we left it?
  * @pub: the page
  *

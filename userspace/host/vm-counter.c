@@ -7,16 +7,28 @@
 #include "log.h"
 #include "vm-internal.h"
 
+/*
+ * QEMU writes a marker of its own when it has loaded a machine, and at no other time.
+ * @marker: what was ours; the page has been looked at since then.
+ */
+static int begin_generation(struct vm *vm, uint64_t marker)
+{
+	bool is_loaded = vm->is_restored || vm->pub.fields.disruption_marker != marker;
+
+	vm->is_restored = false;
+	return is_loaded && vm->options.generation ? publish_new_generation(&vm->pub) : 0;
+}
+
 /* The page as it is now, whoever wrote it, with another marker and no line. */
 static int start_page_again(struct vm *vm)
 {
-	uint64_t notice = vm->pub.notice;
+	uint64_t notice = vm->pub.notice, marker = vm->pub.fields.disruption_marker;
 	int err = publish_attach(&vm->pub, vm->target.writer, &vm->target.shm,
 				 vm->target.server, &vm->guest);
 
 	if (err)
 		return target_check(&vm->target) ?: log_error("the page", -EPROTO);
-	err = publish_new_marker(&vm->pub);
+	err = begin_generation(vm, marker) ?: publish_new_marker(&vm->pub);
 	if (err)
 		return log_error("getrandom", err);
 	vm->pub.notice = notice;

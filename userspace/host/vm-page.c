@@ -16,8 +16,14 @@ bool vm_names_page(const struct vm_options *o)
 /* Of the page that is open, or of another one that takes its place. */
 static int attach(struct vm *vm, struct publish *pub, const struct target *target)
 {
-	return publish_attach(pub, target->writer, &vm->target.shm, target->server,
-			      &vm->guest);
+	int err = publish_attach(pub, target->writer, &vm->target.shm, target->server,
+				 &vm->guest);
+
+	/* The next update, which follows soon, brings it. */
+	if (!err && vm->options.generation &&
+	    !(pub->fields.flags & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT))
+		err = publish_new_generation(pub);
+	return err;
 }
 
 int vm_open_page(struct vm *vm)

@@ -29,12 +29,23 @@
 #include "scale.h"
 #include "target.h"
 
+/*
+ * Who changes the page's generation counter. A machine that is moved keeps it; one that
+ * is restored, or a copy, has another one.
+ */
+enum vm_generation {
+	VM_GENERATION_FOREIGN,	/* the hypervisor, or nobody */
+	VM_GENERATION_KEPT,	/* we; a machine that comes in is moved */
+	VM_GENERATION_NEW,	/* we; a machine that comes in is restored */
+};
+
 /**
  * struct vm_options - what the operator asked for
  * @qemu_pid: the QEMU process whose page is written, or 0
  * @qmp_path: the socket of QEMU's monitor, or NULL; whose owner's page it is, if
  *	@qemu_pid is 0
  * @qmp_continues: a VM that came in over a migration is continued by us
+ * @generation: who changes the generation counter
  * @file: the file that holds the page, or NULL
  * @ivshmem_socket: where QEMU's ivshmem-doorbell device finds the page, or NULL; at
  *	most one of the three
@@ -52,6 +63,7 @@ struct vm_options {
 	pid_t qemu_pid;
 	const char *qmp_path;
 	bool qmp_continues;
+	enum vm_generation generation;
 	const char *file;
 	const char *ivshmem_socket;
 	bool replace;
@@ -106,6 +118,7 @@ enum vm_state {
  * @has_left: it was lent since the counter was told
  * @left_holds: the line that it had then has not been broken since
  * @last_reading: the guest's counter at the latest reading
+ * @is_restored: the next disruption is that of a machine which was restored
  * @disruptions: how often the counter has become another one
  */
 struct vm {
@@ -129,6 +142,7 @@ struct vm {
 	bool has_left;
 	bool left_holds;
 	uint64_t last_reading;
+	bool is_restored;
 	uint64_t disruptions;
 };
 

@@ -21,7 +21,7 @@ static struct world {
 	bool running, loading, leaving, connected, overwritten, is_unclear;
 	int relation, told, page_relation, image_relation;
 	bool page_fed, image_fed;
-	unsigned int opened, hushed, disrupted, fed, continued;
+	unsigned int opened, came_in, hushed, disrupted, fed, continued;
 	bool touched_while_loading;
 } w;
 
@@ -31,9 +31,10 @@ static void touch(void)
 	w.overwritten = false;
 }
 
-static void do_open(void *context)
+static void do_open(void *context, bool came_in)
 {
 	ok(context == &w);
+	w.came_in += came_in;
 	touch();
 	w.opened++;
 	w.page_fed = false;
@@ -488,6 +489,7 @@ TAP_TEST(a_vm_that_comes_in_gets_a_new_marker_before_it_goes_on)
 	life_event(&w.life, "RESUME");
 	life_status(&w.life, "running");
 	is_int(w.disrupted, 1);
+	is_int(w.came_in, 1);
 	is_int(w.fed, 0);
 	ok(life_told(&w.life));
 	is_int(w.fed, 1);

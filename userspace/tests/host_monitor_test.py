@@ -104,6 +104,11 @@ class Qemu:
     def status(self):
         return self.page[0x22]
 
+    def generation(self):
+        """None if there is none."""
+        flags, = struct.unpack_from("<Q", self.page, 0x18)
+        return struct.unpack_from("<Q", self.page, 0x68)[0] if flags & 1 << 8 else None
+
     def marker(self):
         return struct.unpack_from("<Q", self.page, 0x10)[0]
 
@@ -148,8 +153,8 @@ class Fed:
         return self.ctl("set-counter", f"--tsc-offset={offset}", status=status)
 
 
-def fed(tmp, **what):
-    return Fed(tmp, "--tsc-offset=12345", **what)
+def fed(tmp, *options, **what):
+    return Fed(tmp, "--tsc-offset=12345", *options, **what)
 
 
 def a_running_machine_is_found_by_its_monitor_and_fed(tmp):
@@ -262,6 +267,72 @@ def a_machine_that_comes_in_is_not_continued_unasked(tmp):
         check("cont" not in f.qemu.seen, "it was continued")
 
 
+def save(tmp):
+    """The page of a machine that has a generation counter and was saved."""
+    with fed(tmp, "--generation=keep") as f:
+        f.qemu.wait(SYNCHRONIZED)
+        check(f.qemu.generation(), "it has no generation counter")
+        f.ctl("prepare")
+        return bytes(f.qemu.page)
+
+
+def arrive(tmp, image, generation):
+    """A machine of that page comes in: what its page says when it is continued."""
+    tmp.mkdir()
+    at_cont = []
+    with Fed(tmp, "--qmp-continue", f"--generation={generation}", status="inmigrate") as f:
+        f.qemu.wait_heard()
+        f.qemu.on_cont = lambda: at_cont.append((f.qemu.marker(), f.qemu.generation()))
+        f.qemu.page[:] = image
+        f.qemu.restore()
+        f.qemu.state["query-status"] = {"status": "paused"}
+        f.qemu.migrate("completed")
+        wait_for(lambda: at_cont, "the machine is continued")
+        f.qemu.run("RESUME", "running")
+        f.qemu.stays(INITIALIZING, 1.5)
+        f.tell(7)
+        f.qemu.wait(SYNCHRONIZED)
+        check((f.qemu.marker(), f.qemu.generation()) == at_cont[0], "they changed later")
+    return at_cont[0]
+
+
+def one_image_restored_twice_has_two_markers_and_two_generations(tmp):
+    image = save(tmp)
+    # One after the other, for a process can have one page only; life.py has two QEMUs.
+    markers, generations = zip(*(arrive(tmp / name, image, "new") for name in ("one", "two")))
+    marker, = struct.unpack_from("<Q", image, 0x10)
+    check(len({marker, marker + 1, *markers}) == 4, "a marker is repeated")
+    generation, = struct.unpack_from("<Q", image, 0x68)
+    check(len({None, generation, *generations}) == 4, "a generation is repeated, or missing")
+
+
+def a_machine_that_is_moved_keeps_its_generation(tmp):
+    image = save(tmp)
+    marker, generation = arrive(tmp / "there", image, "keep")
+    check(generation == struct.unpack_from("<Q", image, 0x68)[0], "it has another generation")
+    check(marker != struct.unpack_from("<Q", image, 0x10)[0], "it has the same marker")
+
+
+def a_snapshot_that_is_loaded_is_a_new_generation(tmp):
+    with fed(tmp, "--generation=new") as f:
+        f.qemu.wait(SYNCHRONIZED)
+        generation = f.qemu.generation()
+        f.qemu.run("STOP", "paused")
+        f.qemu.wait(INITIALIZING)
+        check(f.qemu.generation() == generation, "a stop has cost the generation")
+        f.qemu.restore()
+        wait_for(lambda: f.qemu.generation() != generation, "there is another generation")
+        check(f.qemu.generation(), "it has no generation counter")
+
+
+def unasked_there_is_no_generation_counter(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.qemu.restore()
+        f.qemu.wait(INITIALIZING)
+        check(f.qemu.generation() is None, "it has a generation counter")
+
+
 def a_page_that_qemu_wrote_gets_a_marker_of_ours(tmp):
     with fed(tmp) as f:
         f.qemu.wait(SYNCHRONIZED)
@@ -338,6 +409,10 @@ TESTS = [
     a_stop_without_an_event_is_seen_as_well,
     a_machine_that_comes_in_is_left_alone_and_continued_last,
     a_machine_that_comes_in_is_not_continued_unasked,
+    one_image_restored_twice_has_two_markers_and_two_generations,
+    a_machine_that_is_moved_keeps_its_generation,
+    a_snapshot_that_is_loaded_is_a_new_generation,
+    unasked_there_is_no_generation_counter,
     a_page_that_qemu_wrote_gets_a_marker_of_ours,
     a_stopped_machines_page_that_qemu_wrote_is_not_left_good,
     a_lost_monitor_is_silence_and_a_new_marker,

@@ -181,6 +181,23 @@ TAP_TEST(one_page_has_to_be_named)
 	runs("--ivshmem-socket=s --tsc-offset=0 --vhost-fd=0");
 }
 
+TAP_TEST(a_generation_is_kept_or_new_and_of_a_machine_that_is_followed)
+{
+	struct options o;
+
+	is_int(parse(&o, "--qmp=m"), OPTIONS_RUN);
+	is_int(o.vm.generation, VM_GENERATION_FOREIGN);
+	is_int(parse(&o, "--qmp=m --generation=keep"), OPTIONS_RUN);
+	is_int(o.vm.generation, VM_GENERATION_KEPT);
+	is_int(parse(&o, "--qmp=m --generation=new"), OPTIONS_RUN);
+	is_int(o.vm.generation, VM_GENERATION_NEW);
+	refuses("--qmp=m --generation=");
+	refuses("--qmp=m --generation=newer");
+	refuses("--qmp=m --generation=5");
+	refuses("--qemu-pid=1 --tsc-offset=0 --generation=new");
+	refuses("--file=p --generation=keep");
+}
+
 TAP_TEST(without_options_there_is_a_file_to_be_read)
 {
 	struct options o;

@@ -21,18 +21,25 @@ static struct vmclk_snapshot page(void)
 }
 
 /* A VM whose counter is the host's and GUEST_TICKS; @has_offset: it is known. */
-static struct fed *start(bool has_offset)
+static struct fed *start_with(bool has_offset, enum vm_generation generation)
 {
 	struct fed *f;
 
 	fake_reset();
 	strcpy(file.path, "/tmp/vmclock-counter-XXXXXX");
 	file.fd = mkstemp(file.path);
-	f = fed_make_for(file.path, has_offset);
+	f = fed_new(file.path, has_offset);
+	f->vm.options.generation = generation;
+	is_int(fed_start(f), 0);
 	file.page = mmap(NULL, TARGET_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
 	if (!ok(file.page != MAP_FAILED))
 		exit(1);
 	return f;
+}
+
+static struct fed *start(bool has_offset)
+{
+	return start_with(has_offset, VM_GENERATION_FOREIGN);
 }
 
 static void stop(struct fed *f)
@@ -318,6 +325,102 @@ TAP_TEST(what_somebody_else_wrote_is_taken_over_by_a_disruption)
 	fed_run(f);
 	ok(is_synchronized());
 	is_u64(page().vm_generation_counter, 1234);
+	stop(f);
+}
+
+/* 0: it has none. */
+static uint64_t generation(void)
+{
+	struct vmclk_snapshot p = page();
+
+	return p.flags & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT ? p.vm_generation_counter : 0;
+}
+
+TAP_TEST(a_generation_of_ours_outlives_all_but_a_restore)
+{
+	struct fed *f = start_with(true, VM_GENERATION_KEPT);
+	uint64_t first = generation();
+
+	ok(first);
+	fed_run(f);
+	is_u64(generation(), first);
+	is_int(vm_hush(&f->vm), 0);
+	is_u64(generation(), first);
+	vm_resume_feed(&f->vm);
+	is_int(vm_disrupt(&f->vm), 0);
+	is_u64(generation(), first);
+	is_int(vm_set_counter(&f->vm, &other, 0), 0);
+	fed_run(f);
+	is_u64(generation(), first);
+	fed_stop(f);
+	is_u64(generation(), first);
+	free(f);
+	f = fed_new(file.path, true);
+	f->vm.options.generation = VM_GENERATION_NEW;
+	is_int(fed_start(f), 0);
+	is_u64(generation(), first);
+	stop(f);
+}
+
+/* The image may be older than the present generation, and QEMU may count on. */
+TAP_TEST(a_machine_that_was_loaded_has_another_generation_each_time)
+{
+	struct fed *f = start_with(true, VM_GENERATION_KEPT);
+	uint64_t first = generation(), second, third;
+
+	fed_run(f);
+	write_as_somebody_else(77, first);
+	is_int(vm_hush(&f->vm), 0);
+	second = generation();
+	ok(second && second != first);
+	write_as_somebody_else(77, first + 1);
+	is_int(vm_disrupt(&f->vm), 0);
+	third = generation();
+	ok(third && third != first && third != first + 1 && third != second);
+	is_int(vm_disrupt(&f->vm), 0);
+	is_u64(generation(), third);
+	stop(f);
+}
+
+/* From before it had a generation counter. */
+TAP_TEST(a_machine_that_was_loaded_has_a_generation_again)
+{
+	struct fed *f = start_with(true, VM_GENERATION_KEPT);
+	uint64_t first = generation();
+
+	write_as_somebody_else(77, 0);
+	((struct vmclock_page *)file.page)->flags = 0;
+	is_u64(generation(), 0);
+	is_int(vm_disrupt(&f->vm), 0);
+	ok(generation() && generation() != first);
+	stop(f);
+}
+
+/* Its sequence number may happen to be ours. */
+TAP_TEST(a_machine_that_was_loaded_is_known_by_its_marker)
+{
+	struct fed *f = start_with(true, VM_GENERATION_KEPT);
+	uint64_t first = generation();
+
+	fed_run(f);
+	((struct vmclock_page *)file.page)->disruption_marker = htole64(78);
+	is_int(vm_disrupt(&f->vm), 0);
+	ok(generation() && generation() != first);
+	stop(f);
+}
+
+TAP_TEST(a_machine_that_came_in_restored_has_another_generation_once)
+{
+	struct fed *f = start_with(true, VM_GENERATION_NEW);
+	uint64_t first = generation(), second;
+
+	ok(first);
+	f->vm.is_restored = true;
+	is_int(vm_disrupt(&f->vm), 0);
+	second = generation();
+	ok(second && second != first);
+	is_int(vm_disrupt(&f->vm), 0);
+	is_u64(generation(), second);
 	stop(f);
 }
 
