@@ -76,21 +76,31 @@ class Daemon:
                         f"--socket={self.control}", verb, "vm", *words],
                        check=True, timeout=60)
 
+    def status(self):
+        """What it says of its machine; None if it does not answer."""
+        answer = subprocess.run([self.build / "userspace/vmclockctl-static", "host",
+                                 f"--socket={self.control}", "--json", "status", "vm"],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                check=False, timeout=60).stdout
+        return json.loads(answer)["vm"] if answer else None
+
     def wait_run(self, run):
         """Wait until it has heard that the machine runs, or will come in."""
-        command = [self.build / "userspace/vmclockctl-static", "host",
-                   f"--socket={self.control}", "--json", "status", "vm"]
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.alive():
-            answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                    check=False, timeout=60).stdout
-            if answer and json.loads(answer)["vm"]["life"]["run"] == run:
+            status = self.status()
+            if status and status["life"]["run"] == run:
                 return
             time.sleep(0.05)
         raise Failure(f"daemon {self.guest.name} does not see that its machine is {run}")
 
-    def tell(self, offset, error):
-        self.order("set-counter", f"--tsc-offset={offset}", f"--tsc-offset-error={error}")
+    def marker(self):
+        """To be asked for before the counter is measured."""
+        return self.status()["page"]["disruption_marker"]
+
+    def tell(self, marker, offset, error):
+        self.order("set-counter", f"--marker={marker}", f"--tsc-offset={offset}",
+                   f"--tsc-offset-error={error}")
 
     def alive(self):
         return self.process.poll() is None
@@ -156,10 +166,11 @@ class Run:
         """The counter is another one, and the guest runs: measure it, tell it."""
         side.guest.wait_stamps(2)
         self.drain(side)
+        marker = side.daemon.marker()
         offset, error = side.guest.exchange(self.build)
         self.drain(side)
         side.life = self.judge.begin(judge.Life(what, side.guest.name, offset, error))
-        side.daemon.tell(offset, error)
+        side.daemon.tell(marker, offset, error)
         side.guest.wait_page(SYNCHRONIZED, side.daemon.alive)
         self.check_generation(side)
         side.guest.wait_stamps(10)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -201,10 +202,28 @@ static const char *read_counter(const struct request *r, struct options *o)
 	return wrong;
 }
 
+/*
+ * The marker that there was when measuring began is the one there is now, or what was
+ * measured may be that of a counter that has become another one since. It is compared
+ * as status tells it.
+ */
+static const char *check_marker(const struct request *r, const struct vm *vm)
+{
+	const char *named = get(r, "marker");
+	char now[24];
+
+	if (!named)
+		return "marker is missing: that of the page, when measuring began";
+	snprintf(now, sizeof(now), "%" PRIu64, vm->pub.fields.disruption_marker);
+	if (vm->has_page && publish_is_ours(&vm->pub) && !strcmp(named, now))
+		return NULL;
+	return "the page has not that disruption marker now: measure again";
+}
+
 static const char *set_counter_of(struct request *r, struct member *m)
 {
 	struct options o = { .vm.guest = m->machine.vm.guest };
-	const char *wrong = read_counter(r, &o);
+	const char *wrong = read_counter(r, &o) ?: check_marker(r, &m->machine.vm);
 	int err;
 
 	if (wrong)
@@ -249,7 +268,7 @@ static const struct command {
 	{ "drain", do_drain, " vm all when " },
 	{ "stop", do_stop, " vm all " },
 	{ "set-counter", do_set_counter,
-	  " vm tsc-offset tsc-ratio tsc-frac-bits tsc-offset-error " },
+	  " vm marker tsc-offset tsc-ratio tsc-frac-bits tsc-offset-error " },
 	{ "reload", do_reload, " " },
 };
 

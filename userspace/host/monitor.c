@@ -41,11 +41,24 @@ static void do_hush(void *context)
 		note(m, vm_hush(m->vm));
 }
 
+/*
+ * Who was told the counter of this page is gone, and what has happened to it since
+ * then nobody has seen.
+ */
+static int start_vm(struct monitor *m)
+{
+	int err = vm_start(m->vm, m->clock);
+
+	if (!err && m->life.counter != LIFE_COUNTER_WATCHED)
+		err = vm_disown(m->vm);
+	return err;
+}
+
 static void do_open(void *context, bool came_in)
 {
 	struct monitor *m = context;
 
-	note(m, vm_start(m->vm, m->clock));
+	note(m, start_vm(m));
 	m->vm->is_restored = came_in && m->vm->options.generation == VM_GENERATION_NEW;
 	do_hush(m);
 }
@@ -233,7 +246,7 @@ int monitor_open(struct monitor *m, struct vm *vm, struct clock *clock)
 		return 0;
 	/* The page may be a file's, whose counter is the host's own. */
 	m->life.has_counter |= !o->qemu_pid && !o->ivshmem_socket;
-	m->error = vm_start(vm, clock);
+	m->error = start_vm(m);
 	if (!m->error) {
 		m->life.page = LIFE_FED;
 		life_assume_running(&m->life);

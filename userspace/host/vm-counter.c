@@ -54,6 +54,15 @@ int vm_disrupt(struct vm *vm)
 	return 0;
 }
 
+int vm_disown(struct vm *vm)
+{
+	int err = vm->waits_for_counter && vm->needs_marker ? vm_disrupt(vm) : 0;
+
+	if (err)
+		vm_stop(vm);
+	return err;
+}
+
 /* A page that somebody else has written has a number that is not ours to go on from. */
 int vm_hush(struct vm *vm)
 {

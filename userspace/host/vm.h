@@ -225,6 +225,18 @@ void vm_resume_feed(struct vm *vm);
 int vm_disrupt(struct vm *vm);
 
 /**
+ * vm_disown() - do not go on with what was found
+ * @vm: just started
+ *
+ * If the counter has to be told first, and the page was another daemon's, this is
+ * vm_disrupt(): it may be another counter than that daemon was told, or a measurement
+ * from then may still be on its way here.
+ *
+ * Return: 0, or as vm_disrupt(), and it is stopped.
+ */
+int vm_disown(struct vm *vm);
+
+/**
  * vm_set_counter() - the guest's counter is known
  * @vm: started
  * @guest: from the host's counter to the guest's; copied. @ratio is not 0.

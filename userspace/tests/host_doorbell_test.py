@@ -164,8 +164,9 @@ def it_has_time_again_when_the_counter_is_told(tmp):
         wait_for(lambda: second.is_at(INITIALIZING), "the page is disrupted")
         wait_for(second.rings, "the machine is told")
         lines = map(json.loads, ctl(control, "--json", "status").splitlines())
-        vm = next(line["vm"]["name"] for line in lines if "vm" in line)
-        ctl(control, "set-counter", vm, "--tsc-offset=1000000")
+        vm = next(line["vm"] for line in lines if "vm" in line)
+        ctl(control, "set-counter", vm["name"], "--tsc-offset=1000000",
+            f"--marker={vm['page']['disruption_marker']}")
         wait_for(lambda: second.is_at(SYNCHRONIZED), "there is a line again")
         check(second.rings(PATIENCE), "the machine is not told")
         check(hostd.stop() == 0, hostd.text())

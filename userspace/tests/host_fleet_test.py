@@ -58,6 +58,11 @@ class Fleet:
         check(done.returncode == status, f"{args}: exit status {done.returncode}: {done.stdout}")
         return done.stdout
 
+    def tell(self, name, *args, status=0):
+        """Its counter, measured just now."""
+        marker = self.status(name)[name]["page"]["disruption_marker"]
+        self.ctl("set-counter", name, f"--marker={marker}", *args, status=status)
+
     def status(self, *args):
         """What each VM is like, by its name."""
         lines = [json.loads(line) for line in self.ctl("status", "--json", *args).splitlines()]
@@ -166,7 +171,7 @@ def vms_that_die_stall_or_are_restored_disturb_no_other(tmp):
                                   state="running", disruptions="1")
             check(page_is(restored.page(), INITIALIZING), "the page has a status")
             check(Page(restored.page()).period == 0, "the page has a line")
-            fleet.ctl("set-counter", "restored", "--tsc-offset=1000")
+            fleet.tell("restored", "--tsc-offset=1000")
             wait_synchronized(restored.page())
             check(Page(restored.page()).marker != 1, "the marker stayed")
 
@@ -301,14 +306,15 @@ def a_disruption_by_command_is_a_new_marker_and_waits(tmp):
             marker = Page(tmp / "p0").marker
             check(marker not in (0, before.marker), "the marker stayed")
             check(not fleet.status("vm0")["vm0"]["counter"]["known"], "the counter is known")
-            fleet.ctl("set-counter", "vm0", "--tsc-offset=12", "--tsc-offset-error=1000000")
+            fleet.tell("vm0", "--tsc-offset=12", "--tsc-offset-error=1000000")
             wait_synchronized(tmp / "p0")
             check(Page(tmp / "p0").marker == marker, "the marker changed again")
             vm = fleet.status("vm0")["vm0"]
             check(vm["counter"]["offset"] == "12" and int(vm["page"]["bound_ns"]) > 300000, vm)
-            fleet.ctl("set-counter", "vm0", "--tsc-offset=x", status=1)
-            fleet.ctl("set-counter", "vm0", "--tsc-offset=1", "--tsc-frac-bits=32", status=1)
-            fleet.ctl("set-counter", "vm0", status=1)
+            fleet.tell("vm0", "--tsc-offset=x", status=1)
+            fleet.tell("vm0", "--tsc-offset=1", "--tsc-frac-bits=32", status=1)
+            fleet.tell("vm0", status=1)
+            fleet.ctl("set-counter", "vm0", "--tsc-offset=1", status=1)
             check(fleet.status("vm0")["vm0"]["counter"]["offset"] == "12", "it was changed")
 
 
@@ -318,7 +324,7 @@ def a_qemu_whose_counter_is_told_later_is_initializing_until_then(tmp):
             fleet.wait_status("q", state="running", page="initializing", known=False)
             time.sleep(0.3)
             check(page_is(player.page(), INITIALIZING), "it has a status without a counter")
-            fleet.ctl("set-counter", "q", "--tsc-offset=-99")
+            fleet.tell("q", "--tsc-offset=-99")
             wait_synchronized(player.page())
             check(Page(player.page()).marker == 1, "a page without a clock was disrupted")
 

@@ -149,8 +149,15 @@ class Fed:
         check(done.returncode == status, f"{verb}: status {done.returncode}: {done.stdout}")
         return done.stdout
 
-    def tell(self, offset, status=0):
-        return self.ctl("set-counter", f"--tsc-offset={offset}", status=status)
+    def tell(self, offset, status=0, marker=None):
+        """Measured just now, or under that marker."""
+        return self.ctl("set-counter", f"--marker={marker or self.qemu.marker()}",
+                        f"--tsc-offset={offset}", status=status)
+
+    def restart(self):
+        self.hostd.stop()
+        self.hostd.__exit__()
+        self.__enter__()
 
 
 def fed(tmp, *options, **what):
@@ -183,8 +190,35 @@ def under_emulation_a_stop_costs_the_counter(tmp):
         f.qemu.run("RESUME", "running")
         f.qemu.stays(INITIALIZING)
         check(f.qemu.marker() != marker, "the marker is the same")
+        check("measure again" in f.tell(6, status=1, marker=marker),
+              "it was told what was measured before the stop")
+        f.qemu.stays(INITIALIZING, 0.5)
         f.tell(6)
         f.qemu.wait(SYNCHRONIZED)
+
+
+def a_restart_does_not_know_the_counter_and_takes_nothing_from_before(tmp):
+    with Fed(tmp) as f:
+        f.qemu.wait(INITIALIZING)
+        f.tell(6)
+        f.qemu.wait(SYNCHRONIZED)
+        marker = f.qemu.marker()
+        f.restart()
+        f.qemu.wait(INITIALIZING)
+        wait_for(lambda: f.qemu.marker() != marker, "there is another marker")
+        check("measure again" in f.tell(6, status=1, marker=marker),
+              "it was told what was measured before the restart")
+        f.tell(6)
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def a_restart_that_is_given_the_counter_goes_on(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        marker = f.qemu.marker()
+        f.restart()
+        f.qemu.wait(SYNCHRONIZED)
+        check(f.qemu.marker() == marker, "the marker is another one")
 
 
 def under_kvm_a_counter_that_was_told_outlives_a_stop(tmp):
@@ -402,6 +436,8 @@ TESTS = [
     a_running_machine_is_found_by_its_monitor_and_fed,
     without_a_counter_the_page_says_so,
     under_emulation_a_stop_costs_the_counter,
+    a_restart_does_not_know_the_counter_and_takes_nothing_from_before,
+    a_restart_that_is_given_the_counter_goes_on,
     under_kvm_a_counter_that_was_told_outlives_a_stop,
     prepared_the_page_is_quiet_before_the_answer,
     a_migration_is_silence_until_it_is_cancelled,

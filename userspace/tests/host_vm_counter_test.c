@@ -285,7 +285,7 @@ static void write_as_somebody_else(uint64_t marker, uint64_t generation)
 	p->vm_generation_counter = htole64(generation);
 }
 
-/* As a restarted daemon finds the page of a QEMU whose counter was told by command. */
+/* As a restarted daemon finds the page of a QEMU whose counter it measures. */
 TAP_TEST(a_line_that_was_found_goes_on_when_the_counter_is_known_again)
 {
 	struct fed *f = start(true);

@@ -28,6 +28,7 @@ static const struct option longs[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "all", no_argument, NULL, OPT_ALL },
+	{ "marker", required_argument, NULL, OPT_KEY },
 	{ "tsc-offset", required_argument, NULL, OPT_KEY },
 	{ "tsc-ratio", required_argument, NULL, OPT_KEY },
 	{ "tsc-frac-bits", required_argument, NULL, OPT_KEY },
