@@ -119,7 +119,7 @@ static bool send_out(struct control *c, struct control_client *client)
 
 	list(c, client);
 	n = send(client->fd, client->out + client->sent, client->made - client->sent,
-		 MSG_DONTWAIT | MSG_NOSIGNAL);
+		 MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	client->sent += n;
@@ -150,7 +150,7 @@ static bool do_request(struct control *c, struct control_client *client)
 static bool take_in(struct control_client *client)
 {
 	ssize_t n = recv(client->fd, client->in + client->have,
-			 sizeof(client->in) - client->have, MSG_DONTWAIT);
+			 sizeof(client->in) - client->have, 0);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;

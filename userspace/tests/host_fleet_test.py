@@ -392,6 +392,27 @@ def clients_that_do_not_read_or_do_not_speak_keep_nobody_waiting(tmp):
         check(size < 1 << 30, f"{size} bytes")
 
 
+def ask_without_end(client, text):
+    """Until nobody takes anything any more."""
+    client.settimeout(1)
+    try:
+        while True:
+            client.sendall(text * 100)
+    except socket.timeout:
+        pass
+
+
+# Each answer is sent as soon as it is made, without a look whether there is room.
+def small_answers_that_nobody_reads_keep_nobody_waiting(tmp):
+    with Fleet(tmp, files(tmp, 2)) as fleet:
+        with connect(fleet) as client:
+            with Undisturbed(tmp / "p0", tmp / "p1"):
+                ask_without_end(client, b'{"command":"nonsense"}\n')
+            check(len(fleet.status()) == 2, "another client is not answered")
+            client.settimeout(PATIENCE)
+            check(b"no such command" in client.recv(1000), "the answers are lost")
+
+
 def asks_in_vain(fleet):
     """As somebody else. Returns 0 if there was no answer."""
     try:
@@ -510,6 +531,7 @@ TESTS = [
     clients_that_talk_nonsense_are_told_and_harm_nobody,
     requests_in_one_piece_are_answered_in_order,
     clients_that_do_not_read_or_do_not_speak_keep_nobody_waiting,
+    small_answers_that_nobody_reads_keep_nobody_waiting,
     the_socket_is_its_users_alone,
     killed_it_leaves_lines_that_a_restart_continues,
     the_service_manager_is_told_when_it_is_ready,
