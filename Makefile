@@ -245,7 +245,8 @@ guest-tests: machine
 	$(Q)cp -u /usr/share/zoneinfo/right/UTC $(BUILD)/clients/right/
 
 vm_run = python3 selftests/vm/run.py $(1) --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
-	--series $(KERNEL) --module $(guest)/driver/vmclock.ko
+	--series $(KERNEL) $(addprefix --before=,$(GUEST_BEFORE)) \
+	--module $(guest)/driver/vmclock.ko
 
 # What the results of a VM are called: those of the default kernel only by the mode.
 series := $(KERNEL:6.1=)

@@ -198,6 +198,8 @@ TEST_F(ptp, virtual_clocks_of_it_tell_no_time)
 	int fd;
 
 	snprintf(path, sizeof(path), "/sys/class/ptp/ptp%d/n_vclocks", self->index);
+	if (access(path, F_OK))
+		SKIP(return, "this kernel has no virtual clocks");
 	ASSERT_EQ(0, t_write_file(path, "1"));
 	fd = open_virtual(self->index);
 	ASSERT_GE(fd, 0);

@@ -2,8 +2,8 @@
 /*
  * PID 1 of the test machine.
  *
- * Loads /vmclock.ko, runs the programs of /vm/list one after the other,
- * unloads the module, and powers off. What the programs print goes to ttyS1,
+ * Loads the modules of /vm/modules, the last of which is vmclock.ko, runs the
+ * programs of /vm/list one after the other, unloads vmclock, and powers off. What the programs print goes to ttyS1,
  * each program between two lines
  *
  *	# begin NAME
@@ -89,13 +89,31 @@ static void frame_end(int port, const char *name, int status)
 	tcdrain(port);
 }
 
-static int load_module(void)
+static int load_one(const char *path)
 {
-	int fd = open("/vmclock.ko", O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
 
 	if (fd < 0)
 		return errno;
-	return syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	err = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	close(fd);
+	return err;
+}
+
+static int load_modules(void)
+{
+	FILE *list = fopen("/vm/modules", "re");
+	char path[128];
+	int err = 0;
+
+	if (!list)
+		return errno;
+	while (!err && fgets(path, sizeof(path), list)) {
+		path[strcspn(path, "\n")] = '\0';
+		err = load_one(path);
+	}
+	fclose(list);
+	return err;
 }
 
 static int unload_module(void)
@@ -266,7 +284,7 @@ int main(void)
 	output = open_port("/dev/ttyS1");
 	token = open_port("/dev/ttyS2");
 	/* Without the module nothing else would say more than that. */
-	if (framed(output, "insmod", load_module)) {
+	if (framed(output, "insmod", load_modules)) {
 		run_list(output);
 		if (framed(output, "rmmod", unload_module)) {
 			tell_leaks();

@@ -16,6 +16,8 @@ here=$(dirname "$0")
 name=kernel-$series
 # The kernel's own driver, if it has one.
 in_tree=
+# What vmclock.ko needs and this kernel does not have built in, in this order.
+before=
 
 # The compiler is the system's.
 shallow() {
@@ -60,7 +62,11 @@ cross() {
 }
 
 case $series in
-5.10) shallow bullseye-security linux-kbuild-5.10 ;;
+5.10)
+	shallow bullseye-security linux-kbuild-5.10
+	drivers=$tree/usr/lib/modules/$kver/kernel/drivers
+	before="$drivers/pps/pps_core.ko $drivers/ptp/ptp.ko"
+	;;
 6.12) shallow bookworm-security "linux-kbuild-6.12.*" ;;
 7.2) deep trixie,trixie-security,trixie-backports ;;
 arm64) cross bookworm-security 6.12 ;;
@@ -80,5 +86,6 @@ cat >"$mk.new" <<-END
 	GUEST_VMLINUZ := $vmlinuz
 	GUEST_MAKE := $make
 	GUEST_IN_TREE := $in_tree
+	GUEST_BEFORE := $before
 END
 mv "$mk.new" "$mk"

@@ -346,7 +346,7 @@ class Run:
 
     def make_image(self):
         self.image = self.logs / "initramfs"
-        vm.make_image(self.image, self.build, self.args.module, ["vm/stamps"],
+        vm.make_image(self.image, self.build, [self.args.module], ["vm/stamps"],
                       "3600 stamps /vm/stamps\n")
 
     def run(self):

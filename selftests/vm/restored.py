@@ -299,7 +299,7 @@ class Run:
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
         self.image = self.logs / "initramfs"
-        vm.make_image(self.image, self.build, self.args.module,
+        vm.make_image(self.image, self.build, [self.args.module],
                       ["vm/clock-peer", "selftests/restore_witness"],
                       "300 clock-peer /vm/clock-peer\n"
                       f"3600 restore_witness /selftests/restore_witness {policies}\n")

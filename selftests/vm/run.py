@@ -138,7 +138,7 @@ class Run:
         """Boot, and follow the machine to its end."""
         patience = PROGRAM_TIMEOUT * self.args.patience + 4 * self.args.seconds
         image = self.logs / "initramfs"
-        vm.make_image(image, self.build, self.args.module, self.paths,
+        vm.make_image(image, self.build, [*self.args.before, self.args.module], self.paths,
                       "".join(program.in_guest(patience) for program in self.programs))
         self.say(f"booting the {self.name} machine"
                  f" (half a minute to three), logs in {self.logs}")
@@ -382,6 +382,8 @@ def parse_args():
     parser.add_argument("--qemu", default="qemu-system-x86_64", help="the emulator")
     parser.add_argument("--kernel", required=True, help="the guest's kernel image")
     parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")
+    parser.add_argument("--before", action="append", default=[], metavar="MODULE",
+                        help="a module that vmclock.ko needs")
     parser.add_argument("--series", default="6.1", help="what the kernel is called")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="in the environment of the guest's programs")

@@ -49,11 +49,12 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", ldd.stdout)
 
 
-def make_image(path, build, module, programs, listing):
-    """Pack the initramfs: init, the module, the list, the programs, their libraries."""
+def make_image(path, build, modules, programs, listing):
+    """Pack the initramfs: init, modules in their order, the list, programs, their libraries."""
     with tempfile.TemporaryDirectory(prefix="vmclock-") as root:
         root = pathlib.Path(root)
-        files = {"init": build / "vm/init", "vmclock.ko": module}
+        files = {"init": build / "vm/init"}
+        files |= {pathlib.Path(module).name: module for module in modules}
         files |= {program: build / program for program in programs}
         files |= {library.lstrip("/"): library for program in programs
                   for library in libraries(build / program)}
@@ -62,6 +63,8 @@ def make_image(path, build, module, programs, listing):
             shutil.copy(source, root / name)
         (root / "vm").mkdir(exist_ok=True)
         (root / "vm/list").write_text(listing)
+        (root / "vm/modules").write_text("".join(f"/{pathlib.Path(module).name}\n"
+                                                 for module in modules))
         for directory in ("proc", "sys", "dev", "tmp"):
             (root / directory).mkdir()
         pack(root, path)
