@@ -138,8 +138,8 @@ check-kernels:
 	@$(call run_vms,$(all_vms))
 	@$(sum) --require arm64-module $(call vm_results,$(all_vms))
 
-# A kernel that looks for bugs itself. It is built first, which takes long.
-debug_vms := $(modes:%=debug:%)
+# A kernel that looks for bugs itself, and does it? It is built first, which takes long.
+debug_vms := debug:planted $(modes:%=debug:%)
 check-debug:
 	@rm -rf $(RESULTS)
 	@$(MAKE) setup KERNEL=debug
@@ -209,7 +209,6 @@ do-check-unit:
 # The module for the guest. Sparse warns without failing, so its output is read.
 guest := $(BUILD)/guest/$(GUEST_KVER)
 guest_log := $(guest).log
-rival := $(BUILD)/guest/rival-$(GUEST_KVER)
 guest-module:
 	$(call stage,$(guest))
 	$(Q)$(GUEST_MAKE) -C $(GUEST_KDIR) M=$(guest) W=1 KCFLAGS=-Werror modules \
@@ -232,14 +231,18 @@ $(VM)/stamps: private vm_libs := $(BUILD)/userspace/libvmclk.a
 machine: guest-module $(vm_programs)
 	$(Q)$(MAKE) -C userspace $(JOBS)
 
+# Modules of the tests' own, of the directory $(1), go to the directory $(2).
+test_module = dir=$(BUILD)/guest/$(1)-$(GUEST_KVER); \
+	mkdir -p $$dir $(2) && cp -au selftests/$(1)/. $$dir/ && \
+	{ $(GUEST_MAKE) -C $(GUEST_KDIR) M=$$dir modules >$$dir.log 2>&1 || \
+		{ cat $$dir.log; exit 1; }; } && \
+	cp -p $$dir/*.ko $(2)/
+
 guest-tests: machine
-	$(Q)mkdir -p $(rival) && cp -au selftests/rival/. $(rival)/
-	$(Q)$(GUEST_MAKE) -C $(GUEST_KDIR) M=$(rival) modules >$(rival).log 2>&1 || \
-		{ cat $(rival).log; exit 1; }
-	$(Q)mkdir -p $(BUILD)/selftests
+	$(Q)$(call test_module,rival,$(BUILD)/selftests)
 	$(Q)$(MAKE) $(if $(Q),-s) -C selftests $(JOBS) KSELFTEST_DIR=$(KSELFTEST_DIR) \
 		OUTPUT=$(BUILD)/selftests
-	$(Q)cp -p $(rival)/rival.ko $(rival)/tamper.ko $(guest)/driver/vmclock_sim.ko $(GUEST_IN_TREE) $(BUILD)/selftests/
+	$(Q)cp -p $(guest)/driver/vmclock_sim.ko $(GUEST_IN_TREE) $(BUILD)/selftests/
 	$(Q)mkdir -p $(BUILD)/clients/right
 	$(Q)cp -u $(CLIENTS)/sbin/phc_ctl $(CLIENTS)/sbin/chronyd $(CLIENTS)/bin/chronyc $(BUILD)/clients/
 	$(Q)cp -u /usr/share/zoneinfo/right/UTC $(BUILD)/clients/right/
@@ -265,6 +268,11 @@ do-check-vm-unstable: guest-tests
 
 do-check-vm-feed: guest-tests
 	@$(call vm_check,feed) --hostd-options='$(FEED_OPTIONS)'
+
+# KASAN's first report must not be its last.
+do-check-vm-planted: machine
+	$(Q)$(call test_module,planted,$(VM))
+	@$(call vm_check,planted) --set kasan_multi_shot
 
 do-soak-vm: guest-tests
 	@$(call vm_run,soak) --results $(BUILD)/soak --patience 100 \
@@ -378,7 +386,7 @@ help:
 .NOTPARALLEL:
 .PHONY: all modules userspace install clean setup run check soak help guest-module machine \
 	bench bench-vm do-bench-vm pictures do-pictures \
-	check-kernels check-debug soak-vm do-soak-vm do-check-vm-unstable \
+	check-kernels check-debug soak-vm do-soak-vm do-check-vm-unstable do-check-vm-planted \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
 	check-vm-restored do-check-vm-restored check-vm-life do-check-vm-life \
 	soak-life do-soak-life \

@@ -8,6 +8,7 @@
   run.py soak    stock, and for long: see --set and --patience
   run.py feed    the host writer puts real time into the device's page
   run.py host    the writer is a clock device's back-end, and feeds the page so
+  run.py planted  the kernel must report bugs that a module is full of
   run.py run     as feed, for people to watch; see --seconds
   run.py bench   the same, for what an ioctl costs
 
@@ -39,6 +40,7 @@ sys.path.insert(0, str(HERE.parent))
 
 import kernel_log		# pylint: disable=wrong-import-position
 import pages
+import planted
 import referee
 import rtc
 import served
@@ -128,6 +130,7 @@ class Run:
         self.current = None
         self.hostd = self.referee = self.machine = self.served = self.device = None
         self.trouble = []
+        self.missing = None
         self.offset_checked = False
         self.judged = 0
 
@@ -326,8 +329,13 @@ class Run:
                                 f" see {self.logs / 'hostd.log'}")
         if self.served:
             self.trouble += self.served.end()
-        self.trouble += [f"kernel log: {line}" for line in
-                         kernel_log.splats(self.logs / "console.log")]
+        self.judge_log(kernel_log.splats(self.logs / "console.log"))
+
+    def judge_log(self, complaints):
+        if self.args.mode == "planted":
+            self.missing = planted.missing(complaints)
+        else:
+            self.trouble += [f"kernel log: {line}" for line in complaints]
 
     def checks(self):
         """What is judged here: (name, passed, explanation)."""
@@ -346,8 +354,11 @@ class Run:
             yield "the counter's offset was measured again", self.offset_checked, "it was not"
             yield ("the host's time is inside the guest's interval",
                    bool(self.referee) and self.referee.all_inside(), verdict)
-        yield "the machine ends well, its log is clean", not self.trouble, \
-            "\n".join(self.trouble)
+        if self.missing is not None:
+            yield ("debug kernel reports: KASAN, lockdep, UBSAN, kmemleak",
+                   not self.missing, f"not reported: {'; '.join(self.missing)}")
+        clean = ", its log is clean" if self.missing is None else ""
+        yield f"the machine ends well{clean}", not self.trouble, "\n".join(self.trouble)
 
     def report_tap(self):
         """Store the guest's TAP, print our own."""
@@ -376,8 +387,8 @@ class Run:
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=("stock", "unstable", "soak", "feed", "host", "run",
-                                         "bench"))
+    parser.add_argument("mode", choices=("stock", "unstable", "soak", "feed", "host",
+                                         "planted", "run", "bench"))
     parser.add_argument("--build", required=True, help="the build directory")
     parser.add_argument("--qemu", default="qemu-system-x86_64", help="the emulator")
     parser.add_argument("--kernel", required=True, help="the guest's kernel image")
