@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,15 +23,18 @@
 
 #include "kselftest_harness.h"
 #include "helpers.h"
+#include "uses.h"
 
 #define IN_TREE "/selftests/ptp_vmclock.ko"
 #define IN_TREE_DIR "/sys/bus/platform/drivers/vmclock"
 #define NSEC 1000000000LL
 #define ROUNDS 5
+#define HAND_OVERS 20
 
 FIXTURE(in_tree) {
 	char device[64];
 	char override[256];
+	struct vmclock_page page;
 };
 
 /* Which driver may have a page; "\n": any. Return: 0 or a negative errno. */
@@ -66,6 +71,7 @@ FIXTURE_SETUP(in_tree)
 	/* On the default scale, which is that of the other's clock. */
 	ASSERT_EQ(0, t_unload("vmclock"));
 	ASSERT_EQ(0, t_load("/vmclock.ko", ""));
+	ASSERT_TRUE(t_peek(T_KNOB, 0, &self->page, sizeof(self->page)));
 	for (int page = 0; page <= T_NOTIFIED; page++)
 		ASSERT_EQ(0, reserve(page, "vmclock-cdev"));
 	ASSERT_EQ(0, t_load(IN_TREE, ""));
@@ -79,6 +85,7 @@ FIXTURE_TEARDOWN(in_tree)
 	/* Fails if it is ours again. */
 	TAKE_BACK();
 	EXPECT_EQ(0, t_unload("ptp_vmclock"));
+	EXPECT_TRUE(t_poke(T_KNOB, 0, &self->page, sizeof(self->page)));
 	for (int page = 0; page <= T_NOTIFIED; page++)
 		EXPECT_EQ(0, reserve(page, "\n"));
 }
@@ -185,6 +192,77 @@ TEST_F(in_tree, takes_over_from_open_files_and_mappings)
 		EXPECT_EQ(-1, read_page(p.fd, &page));
 		munmap(map, getpagesize());
 		close(p.fd);
+	}
+}
+
+/* The other's clock, read until it is gone. */
+struct reader {
+	pthread_t thread;
+	int fd;
+	atomic_int count;
+	int error;
+};
+
+/* A page may be odd for long, if the host is slow in the middle of an update. */
+static void *read_until_gone(void *arg)
+{
+	struct reader *reader = arg;
+
+	do {
+		struct ptp_sys_offset_precise precise = { 0 };
+
+		reader->error = ioctl(reader->fd, PTP_SYS_OFFSET_PRECISE, &precise) ? errno : 0;
+		atomic_fetch_add(&reader->count, 1);
+	} while (!reader->error || reader->error == ETIMEDOUT);
+	return NULL;
+}
+
+/*
+ * Their mapping and their clock are in use when it goes back, and nothing else:
+ * their files don't outlive the binding.
+ */
+static bool take_back_in_use(const char *device, const char *override)
+{
+	int fd = open("/dev/vmclock0", O_RDONLY | O_CLOEXEC), err;
+	volatile struct vmclock_page *map = uses_map(fd);
+	struct reader reader = { .fd = open_ptp(device) };
+	bool good = map;
+
+	if (pthread_create(&reader.thread, NULL, read_until_gone, &reader))
+		return false;
+	while (!atomic_load(&reader.count))
+		usleep(100);
+	err = hand_over(device, override, IN_TREE_DIR, T_DRIVER_DIR);
+	pthread_join(reader.thread, NULL);
+	good = good && le32toh(map->magic) == VMCLOCK_PAGE_MAGIC;
+	uses_unmap(map);
+	close(reader.fd);
+	close(fd);
+	return good && !err && reader.error == ENODEV;
+}
+
+TEST_F_TIMEOUT(in_tree, takes_over_and_gives_back_while_all_is_in_use, 600)
+{
+	volatile struct vmclock_page *maps[HAND_OVERS];
+	int fds[HAND_OVERS];
+
+	ASSERT_TRUE(uses_start(T_KNOB, HAND_OVERS));
+	for (int i = 0; i < HAND_OVERS; i++) {
+		fds[i] = t_open(T_KNOB, O_RDONLY);
+		maps[i] = uses_map(fds[i]);
+		ASSERT_NE(NULL, maps[i]);
+		uses_begin();
+		ASSERT_EQ(0, GIVE());
+		uses_end();
+		EXPECT_TRUE(uses_are_told(fds[i], maps[i]));
+		EXPECT_EQ(-EWOULDBLOCK, t_unload("vmclock"));
+		EXPECT_TRUE(take_back_in_use(self->device, self->override));
+		EXPECT_TRUE(uses_are_told(fds[i], maps[i]));
+	}
+	EXPECT_EQ(0, uses_join());
+	for (int i = 0; i < HAND_OVERS; i++) {
+		uses_unmap(maps[i]);
+		close(fds[i]);
 	}
 }
 
