@@ -7,6 +7,7 @@
 #include <linux/idr.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -69,16 +70,30 @@ err_free:
 	return ERR_PTR(err);
 }
 
+static bool is_reserved(const struct resource *res)
+{
+	unsigned long pfn;
+
+	for (pfn = PHYS_PFN(res->start); pfn <= PHYS_PFN(res->end); pfn++)
+		if (!pfn_valid(pfn) || !PageReserved(pfn_to_page(pfn)))
+			return false;
+	return true;
+}
+
 /*
  * Firmware that points into RAM in use would show it to every user. In a device
- * tree the page may be a reserved part of RAM, and is declared as such. A PCI
- * function's memory the kernel has found free, or the function is not enabled.
+ * tree the page may be a part of RAM that is declared as reserved, and has been
+ * kept from the allocator. A PCI function's memory the kernel has found free, or
+ * the function is not enabled.
  */
 static bool is_system_ram(const struct vmclock_device *vd, const struct resource *res)
 {
-	return vd->bus == VMCLOCK_BUS_ACPI &&
-	       region_intersects(res->start, resource_size(res), IORESOURCE_SYSTEM_RAM,
-				 IORES_DESC_NONE) != REGION_DISJOINT;
+	if (vd->bus != VMCLOCK_BUS_ACPI && vd->bus != VMCLOCK_BUS_OF)
+		return false;
+	if (region_intersects(res->start, resource_size(res), IORESOURCE_SYSTEM_RAM,
+			      IORES_DESC_NONE) == REGION_DISJOINT)
+		return false;
+	return vd->bus == VMCLOCK_BUS_ACPI || !is_reserved(res);
 }
 
 static int map_page(struct vmclock_device *vd, struct device *dev, const struct resource *res)
