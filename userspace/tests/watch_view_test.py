@@ -186,6 +186,24 @@ def a_terminal_of_another_size_is_filled_at_once():
         t.shows("^no events yet")
 
 
+def switches_of(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1]
+
+
+def another_size_loses_nothing_where_the_terminal_is_full():
+    with Terminal("--interval=0.001", "--count=100") as t:
+        before = None
+        while before != switches_of(t.proc.pid):    # it would look each millisecond
+            before = switches_of(t.proc.pid)
+            time.sleep(0.5)
+        for _ in range(4):      # a write that got somewhere goes on after the first
+            t.proc.send_signal(signal.SIGWINCH)
+            time.sleep(0.2)
+        check(t.wait() == 0, f"its exit status: {t.raw[-200:]!r}")
+        check(t.raw.count("no events yet") == 100, "lines are lost")
+
+
 def no_color_means_none():
     with Terminal("--interval=0.05", NO_COLOR="1") as t:
         t.shows("^status +synchronized")
@@ -225,6 +243,7 @@ TESTS_ALL = [
     one_screen_says_it_all,
     what_changed_is_listed_and_a_bad_status_is_red,
     a_terminal_of_another_size_is_filled_at_once,
+    another_size_loses_nothing_where_the_terminal_is_full,
     no_color_means_none,
     it_ends_below_what_it_has_drawn,
     an_update_that_does_not_end_is_an_event,

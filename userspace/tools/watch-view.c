@@ -54,7 +54,8 @@ static void on_resize(int sig)
 void watch_view_start(struct watch_view *v, const char *path)
 {
 	const char *no_color = getenv("NO_COLOR");
-	struct sigaction action = { .sa_handler = on_resize };
+	/* Of writing, not of sleeping: that ends with any signal. */
+	struct sigaction action = { .sa_handler = on_resize, .sa_flags = SA_RESTART };
 
 	*v = (struct watch_view){ .path = path, .has_color = !no_color || !*no_color };
 	sigemptyset(&action.sa_mask);
