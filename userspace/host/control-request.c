@@ -244,6 +244,17 @@ static json_t *do_set_counter(struct request *r)
 	return answer;
 }
 
+/* The file was good, whatever became of its VMs: that is told beside it. */
+static json_t *reloaded(const struct fleet *fleet)
+{
+	size_t failed = 0;
+
+	for (size_t i = 0; i < fleet->count; i++)
+		failed += fleet->members[i]->machine.state == MACHINE_FAILED;
+	return json_pack("{s:b, s:I, s:I}", "ok", 1, "count", (json_int_t)fleet->count,
+			 "failed", (json_int_t)failed);
+}
+
 static json_t *do_reload(struct request *r)
 {
 	struct log_subject why = { 0 };
@@ -252,7 +263,7 @@ static json_t *do_reload(struct request *r)
 	log_about(&why);
 	err = r->host->reload(r->host->context);
 	log_about(NULL);
-	return err ? control_error(why.last) : done(r->host->fleet->count);
+	return err ? control_error(why.last) : reloaded(r->host->fleet);
 }
 
 /* @takes: keys it may have beside "command" */

@@ -65,7 +65,7 @@ static const char *drain_name(uint64_t notice)
 static json_t *counter(const struct vm *vm)
 {
 	return json_pack("{s:b, s:b, s:o, s:o, s:i, s:o}",
-			 "known", !vm->waits_for_counter,
+			 "known", vm->has_page && !vm->waits_for_counter,
 			 "guest", vm->has_guest,
 			 "offset", json_sprintf("%" PRId64, (int64_t)vm->guest.offset),
 			 "ratio", number(vm->guest.ratio),

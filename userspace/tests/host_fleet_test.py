@@ -269,6 +269,22 @@ def what_has_failed_or_was_stopped_is_started_by_a_reload(tmp):
             wait_synchronized(tmp / "p1", tmp / "p2")
 
 
+def a_reload_tells_how_many_can_not_be_fed(tmp):
+    vms = files(tmp, 2)
+    with Fleet(tmp, vms) as fleet:
+        check(fleet.ctl("reload") == "", "there was nothing to tell")
+        (tmp / "none").write_text("no page")
+        fleet.write({**vms, "bad": {"file": tmp / "none"}})
+        text = fleet.ctl("reload")
+        check("1 of 3" in text and "status" in text, text)
+
+
+def a_machine_without_a_page_says_why(tmp):
+    with Fleet(tmp, {"a": {"qmp": tmp / "none"}}) as fleet:
+        fleet.wait_status("a", page=None, known=False, state="running")
+        wait_for(lambda: "No such file" in fleet.ctl("status"), "the monitor is missed")
+
+
 def a_bad_file_at_the_start_is_exit_status_2(tmp):
     (tmp / "conf").write_text("[daemon]\ninterval = 5\n")
     refused("conf:2: interval", f"--config={tmp}/conf")
@@ -523,6 +539,8 @@ TESTS = [
     a_reload_by_sighup_touches_nothing_that_stays,
     a_bad_file_at_reload_changes_nothing,
     what_has_failed_or_was_stopped_is_started_by_a_reload,
+    a_reload_tells_how_many_can_not_be_fed,
+    a_machine_without_a_page_says_why,
     a_bad_file_at_the_start_is_exit_status_2,
     a_second_daemon_on_the_socket_is_refused_and_touches_no_page,
     disruptions_to_come_are_flags_on_the_page,

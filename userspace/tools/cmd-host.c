@@ -101,13 +101,26 @@ static int parse(int argc, char **argv, json_t *request, const char **path, bool
 	return take_words(request, argc - optind, argv + optind);
 }
 
+/* After reload, which is done all the same. */
+static void warn_of_failed(const json_t *answer)
+{
+	long long failed = json_integer_value(json_object_get(answer, "failed"));
+	long long count = json_integer_value(json_object_get(answer, "count"));
+
+	if (failed)
+		complain("vmclock-hostd", "%lld of %lld VMs can't be fed; 'status' says why",
+			 failed, count);
+}
+
 static int finish(const json_t *answer, bool json)
 {
 	const char *error = json_string_value(json_object_get(answer, "error"));
 
 	if (json_is_true(json_object_get(answer, "ok"))) {
-		if (!json)
+		if (!json) {
 			host_print_clock(answer);
+			warn_of_failed(answer);
+		}
 		return EXIT_OK;
 	}
 	if (!json)

@@ -49,6 +49,7 @@ void host_print_vm(const json_t *vm)
 	const json_t *page = json_object_get(vm, "page");
 	const json_t *counter = json_object_get(vm, "counter");
 	bool has_page = json_is_object(page), is_running = !strcmp(text_of(vm, "state"), "running");
+	const char *message = text_of(vm, "message");
 	char bound[DURATION_TEXT_MAX], age[DURATION_TEXT_MAX], line[1024];
 
 	snprintf(line, sizeof(line), FORMAT, text_of(vm, "name"), text_of(vm, "state"),
@@ -58,9 +59,9 @@ void host_print_vm(const json_t *vm)
 		 has_page ? text_of(page, "drain") : "-", text_of(vm, "target"));
 	line[strcspn(line, "\n")] = '\0';
 	print_safely(line);
-	if (!is_running) {
+	if ((!is_running || !has_page) && *message) {
 		fputs(": ", stdout);
-		print_safely(text_of(vm, "message"));
+		print_safely(message);
 	}
 	putchar('\n');
 }
