@@ -198,5 +198,6 @@ const char *options_set(struct options *o, bool is_vm, const char *name, const c
 		if (strcmp(value, "yes"))
 			return "yes or no?";
 	}
-	return options_parse_value(o, option->val, value) ? NULL : "not a valid value";
+	return options_parse_value(o, option->val, value) ? NULL :
+	       "not a valid value; see vmclock-hostd --help";
 }
