@@ -11,9 +11,9 @@
 #define SERVER_FDS	2
 #define FDS		(SERVER_FDS + VHOST_SERVER_FDS)
 
-static void lend_page(void *context, int fd, uint64_t offset, const struct dirty *dirty)
+static bool lend_page(void *context, int fd, uint64_t offset, const struct dirty *dirty)
 {
-	vm_lend_page(context, fd, offset, dirty);
+	return vm_lend_page(context, fd, offset, dirty);
 }
 
 static void take_page(void *context)
@@ -166,6 +166,8 @@ void machine_tick(struct machine *m)
 {
 	if (m->state == MACHINE_RUNNING)
 		check(m, monitor_tick(&m->monitor));
+	if (m->server)
+		vhost_server_tick(m->server);
 }
 
 void machine_publish(struct machine *m)

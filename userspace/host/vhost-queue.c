@@ -75,9 +75,14 @@ static void lend_page(struct vhost *v)
 
 	if (v->is_page_lent || !slot)
 		return;
-	v->is_page_lent = true;
-	v->page_user.lend(v->page_user.context, slot->fd, slot->region.offset,
-			  &slot->dirty.dirty);
+	v->is_page_lent = v->page_user.lend(v->page_user.context, slot->fd,
+					    slot->region.offset, &slot->dirty.dirty);
+}
+
+void queues_offer_page(struct vhost *v)
+{
+	if (queues_run(v))
+		lend_page(v);
 }
 
 /* Starts the ring if everything is there; which may come later. */
@@ -154,8 +159,7 @@ void queues_resume(struct vhost *v)
 {
 	for (unsigned int i = 0; i < VHOST_QUEUES; i++)
 		run_ring(&v->queues[i]);
-	if (queues_run(v))
-		lend_page(v);
+	queues_offer_page(v);
 }
 
 void queues_stop(struct vhost *v)

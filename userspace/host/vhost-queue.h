@@ -47,6 +47,12 @@ void queues_pause(struct vhost *vhost);
 void queues_resume(struct vhost *vhost);
 
 /**
+ * queues_offer_page() - the guest's clock page may be fed, if a queue runs
+ * @vhost: the device; does nothing if that is done
+ */
+void queues_offer_page(struct vhost *vhost);
+
+/**
  * queues_stop() - stop all
  * @vhost: the device
  */

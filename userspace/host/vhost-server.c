@@ -7,6 +7,7 @@
 
 #include "local-socket.h"
 #include "log.h"
+#include "vhost-queue.h"
 #include "vhost-server.h"
 
 /* Messages taken in one go: the guest's clock is not to wait for long. */
@@ -140,6 +141,11 @@ void vhost_server_work(struct vhost_server *server, const struct pollfd *fds)
 	else if (fds[0].revents)
 		accept_one(server);
 	vhost_work(&server->vhost);
+}
+
+void vhost_server_tick(struct vhost_server *server)
+{
+	queues_offer_page(&server->vhost);
 }
 
 bool vhost_server_is_over(const struct vhost_server *server)

@@ -62,6 +62,12 @@ bool vhost_server_prepare(struct vhost_server *server, struct pollfd *fds);
 void vhost_server_work(struct vhost_server *server, const struct pollfd *fds);
 
 /**
+ * vhost_server_tick() - now and then: offer a page again that nobody fed
+ * @server: the server
+ */
+void vhost_server_tick(struct vhost_server *server);
+
+/**
  * vhost_server_is_over() - has the last front-end gone?
  * @server: the server
  *

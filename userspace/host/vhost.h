@@ -96,12 +96,13 @@ struct vhost_queue {
 /**
  * struct vhost_page_user - who feeds the guest's clock page
  * @lend: it may be written from now on. @fd, where it is at @offset, is good for
- *	this call; what is written is to be marked in @dirty, which is cloned.
+ *	this call; what is written is to be marked in @dirty, which is cloned. False:
+ *	not now, but offer it again
  * @take: it must not be written any more when this returns
  * @context: passed to both
  */
 struct vhost_page_user {
-	void (*lend)(void *context, int fd, uint64_t offset, const struct dirty *dirty);
+	bool (*lend)(void *context, int fd, uint64_t offset, const struct dirty *dirty);
 	void (*take)(void *context);
 	void *context;
 };

@@ -154,30 +154,43 @@ static int lend(struct vm *vm, const struct target *target)
 	return err ? err : move(vm, target);
 }
 
-void vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *dirty)
+/* Said once: the page is offered again and again. */
+static void refuse(struct vm *vm, const char *why)
+{
+	if (vm->refused != why)
+		log_line("the guest's page is not fed: %s", why);
+	vm->refused = why;
+}
+
+bool vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *dirty)
 {
 	struct target target;
 
 	if (!vm->has_page || vm->is_lent)
-		return;
+		return true;
 	if (target_is_same(&vm->target, fd, offset)) {
 		shm_log_writes(&vm->target.shm, dirty);
-		return;
+		return true;
 	}
-	if (vm_names_page(&vm->options) || !vm->has_guest) {
-		log_line("the guest's page is not fed: %s", vm_names_page(&vm->options) ?
-			 "another one was asked for" : "its counter is not known, see --tsc-offset");
-		return;
+	if (vm_names_page(&vm->options)) {
+		refuse(vm, "another one was asked for");
+		return true;
 	}
+	if (!vm->has_guest) {
+		refuse(vm, "its counter is not known; see --tsc-offset, or vmclockctl host set-counter");
+		return false;
+	}
+	vm->refused = NULL;
 	if (target_lent_open(&target, fd, offset))
-		return;
+		return true;
 	shm_log_writes(&target.shm, dirty);
 	if (lend(vm, &target)) {
 		target_close(&target);
-		return;
+		return vm->has_guest;
 	}
 	vm->is_lent = true;
 	log_line("feeding the guest's page");
+	return true;
 }
 
 void vm_return_page(struct vm *vm)

@@ -114,6 +114,7 @@ enum vm_state {
  * @tries: readings in a row without a line
  * @has_page: there is something to feed: not so after vm_stop()
  * @is_lent: the page is the guest's, from vm_lend_page()
+ * @refused: why the page that was offered last is not fed, or NULL
  * @left: what the lent page said when it was given back, if @has_left
  * @has_left: it was lent since the counter was told
  * @left_holds: the line that it had then has not been broken since
@@ -138,6 +139,7 @@ struct vm {
 	unsigned int tries;
 	bool has_page;
 	bool is_lent;
+	const char *refused;
 	struct vmclk_snapshot left;
 	bool has_left;
 	bool left_holds;
@@ -270,8 +272,10 @@ void vm_announce(struct vm *vm, uint64_t notice);
  * One that was lent before and is not as it was left is that of a machine that was
  * restored or started again: then the counter is not known any more, and the page left
  * alone until vm_set_counter().
+ *
+ * Return: true; or false if the counter has to be known first: offer it again.
  */
-void vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *dirty);
+bool vm_lend_page(struct vm *vm, int fd, uint64_t offset, const struct dirty *dirty);
 
 /**
  * vm_return_page() - leave the guest's page UNRELIABLE, and give it back

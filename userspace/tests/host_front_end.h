@@ -40,7 +40,8 @@ struct front_end {
 	uint8_t *mem;
 	int kick[VHOST_QUEUES], call[VHOST_QUEUES], error[VHOST_QUEUES];
 	uint16_t avail[VHOST_QUEUES];
-	unsigned int lent, taken;
+	bool refuses;
+	unsigned int refused, lent, taken;
 };
 
 /* The clocks of the device. */
@@ -53,14 +54,16 @@ static inline int fake_read(void *context, enum rtc_clock clock, struct rtc_read
 	return 0;
 }
 
-static inline void fe_lend(void *context, int fd, uint64_t offset, const struct dirty *dirty)
+static inline bool fe_lend(void *context, int fd, uint64_t offset, const struct dirty *dirty)
 {
 	struct front_end *fe = context;
 
 	(void)fd;
 	(void)offset;
 	(void)dirty;
-	fe->lent++;
+	fe->refused += fe->refuses;
+	fe->lent += !fe->refuses;
+	return !fe->refuses;
 }
 
 static inline void fe_take(void *context)

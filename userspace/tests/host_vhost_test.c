@@ -266,6 +266,33 @@ TAP_TEST(the_guests_page_is_lent_while_a_ring_runs)
 	close(fd);
 }
 
+TAP_TEST(a_page_that_could_not_be_fed_is_offered_again)
+{
+	FRONT_END();
+	const uint32_t words[2] = { 0, 0 }, other[2] = { 1, 0 };
+	int fd = memfd_new(4096);
+
+	fe->refuses = true;
+	fe_start(fe);
+	vhost_server_tick(&fe->server);
+	is_u64(fe->refused, 0);
+	is_u64(fe_region(fe, VHOST_ADD_MEM_REG, 0xfeffb000, 4096, 0x1000, 0, fd), 0);
+	is_u64(fe->refused, 1);
+	vhost_server_tick(&fe->server);
+	is_u64(fe->refused, 2);
+	fe->refuses = false;
+	vhost_server_tick(&fe->server);
+	vhost_server_tick(&fe->server);
+	is_u64(fe->lent, 1);
+	/* Not without a queue that runs. */
+	fe_send(fe, VHOST_GET_VRING_BASE, 0, words, 8, NULL, 0);
+	fe_send(fe, VHOST_GET_VRING_BASE, 0, other, 8, NULL, 0);
+	vhost_server_tick(&fe->server);
+	is_u64(fe->lent, 1);
+	is_u64(fe->taken, 1);
+	close(fd);
+}
+
 int main(void)
 {
 	return tap_main();

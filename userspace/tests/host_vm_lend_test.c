@@ -8,6 +8,7 @@
 #include "dirty-vm.h"
 #include "host_fake_vm.h"
 #include "host_front.h"
+#include "log.h"
 
 #define OFFSET	0x2000	/* of the page in its file */
 #define GPA	0x7000
@@ -51,9 +52,9 @@ static void guest_end(struct fed *f)
 	close(guest.fd);
 }
 
-static void lend(struct fed *f)
+static bool lend(struct fed *f)
 {
-	vm_lend_page(&f->vm, guest.fd, OFFSET, &guest.region.dirty);
+	return vm_lend_page(&f->vm, guest.fd, OFFSET, &guest.region.dirty);
 }
 
 TAP_TEST(a_lent_page_gets_the_line_at_once_and_every_update_is_logged)
@@ -207,6 +208,7 @@ TAP_TEST(without_a_line_the_page_is_initializing)
 
 TAP_TEST(a_page_whose_counter_is_not_known_is_left_alone)
 {
+	struct log_subject log = { 0 };
 	uint8_t before[TARGET_SIZE];
 	struct fed *f;
 
@@ -215,9 +217,16 @@ TAP_TEST(a_page_whose_counter_is_not_known_is_left_alone)
 	memcpy(before, guest.bytes, TARGET_SIZE);
 	f = fed_make(false);
 	fed_run(f);
-	lend(f);
+	ok(!lend(f));
 	ok(!f->vm.is_lent);
 	ok(!memcmp(before, guest.bytes, TARGET_SIZE));
+	/* The same is not said again and again. */
+	log_about(&log);
+	ok(!lend(f) && !log.last[0]);
+	log_about(NULL);
+	/* It may become known. */
+	tell_counter(f);
+	ok(lend(f) && f->vm.is_lent);
 	guest_end(f);
 }
 
@@ -230,7 +239,8 @@ TAP_TEST(what_is_no_page_is_left_alone)
 	memset(guest.bytes, 0, TARGET_SIZE);
 	f = fed_make(true);
 	fed_run(f);
-	lend(f);
+	/* Nothing will become of it: it need not be offered again. */
+	ok(lend(f));
 	ok(!f->vm.is_lent);
 	vm_lend_page(&f->vm, guest.fd, OFFSET + 4, &guest.region.dirty);
 	ok(!f->vm.is_lent);

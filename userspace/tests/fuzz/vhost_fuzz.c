@@ -63,7 +63,7 @@ static int fuzz_read(void *context, enum rtc_clock clock, struct rtc_reading *re
 	return 0;
 }
 
-static void fuzz_lend(void *context, int fd, uint64_t offset, const struct dirty *dirty)
+static bool fuzz_lend(void *context, int fd, uint64_t offset, const struct dirty *dirty)
 {
 	struct fuzz *f = context;
 
@@ -71,6 +71,7 @@ static void fuzz_lend(void *context, int fd, uint64_t offset, const struct dirty
 	fuzz_check(!f->is_page_lent && fd >= 0 && dirty->slot);
 	f->is_page_lent = true;
 	vhost_fuzz_seen[SEEN_PAGE]++;
+	return true;
 }
 
 static void fuzz_take(void *context)
