@@ -61,7 +61,7 @@ static bool pin(int cpu)
 }
 
 /* Write a register here. Return: 0 or a negative errno, and what it read as then. */
-static int tamper(unsigned int msr, uint64_t *after)
+static int write_register(unsigned int msr, uint64_t *after)
 {
 	char params[64], line[32];
 	int err;
@@ -83,7 +83,7 @@ TEST_F(tamper, moves_no_counter_under_emulation)
 	for (int cpu = 0; cpu < CPU_COUNT(&self->all); cpu++) {
 		ASSERT_TRUE(pin(cpu));
 		before = tsc();
-		ASSERT_EQ(0, tamper(variant->msr, &value));
+		ASSERT_EQ(0, write_register(variant->msr, &value));
 		after = tsc();
 		EXPECT_LT(before, after);
 		EXPECT_LT(after - before, JUMP / 2);

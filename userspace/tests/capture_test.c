@@ -12,13 +12,9 @@
 #include "common.h"
 #include "pages.h"
 #include "tap.h"
+#include "wrapped.h"
 
 static enum { AS_IT_IS, NOT_AT_ALL, ELSEWHERE } how;
-
-void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
-int __real_fstat(int fd, struct stat *st);
-int __wrap_fstat(int fd, struct stat *st);
 
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 {

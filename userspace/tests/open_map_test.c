@@ -9,14 +9,10 @@
 #include "internal.h"
 #include "pages.h"
 #include "tap.h"
+#include "wrapped.h"
 
 static enum { AS_IT_IS, NOT_AT_ALL, ELSEWHERE } how;
 static int maps;
-
-void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
-int __real_munmap(void *at, size_t len);
-int __wrap_munmap(void *at, size_t len);
 
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
 {

@@ -20,6 +20,7 @@
 #include "pages.h"
 #include "rivals.h"
 #include "tap.h"
+#include "wrapped.h"
 
 #define SEC		1000000000LL
 #define AHEAD_NS	(SEC / 10000)	/* the page: what is no more than the rate can make up for */
@@ -31,11 +32,6 @@ static struct test_page page;
 static struct timex kernel;
 static long followed = -1;		/* the rate while it made up for the offset */
 static void (*on_follow)(void);		/* happens after the first round of that kind */
-
-int __real_open(const char *name, int flags, ...);
-int __wrap_open(const char *name, int flags, ...);
-int __wrap_adjtimex(struct timex *tx);
-bool __wrap_rivals_find(const char *proc, char *name, size_t size);
 
 /* Its lock is for root. */
 int __wrap_open(const char *name, int flags, ...)
