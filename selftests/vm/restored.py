@@ -319,7 +319,7 @@ class Run:
         self.check("the machine ends well", guest.wait_off(180) and guest.got_token())
         splats = [line for log in self.logs.glob("*/console.log")
                   for line in log.read_text(errors="replace").splitlines()
-                  if vm.SPLAT.search(line)]
+                  if kernel_log.SPLAT.search(line)]
         self.check("its log is clean", not splats, "\n".join(splats))
 
     def report(self):
