@@ -111,7 +111,8 @@ static ssize_t chardev_read(struct kiocb *iocb, struct iov_iter *to)
 		vmclock_event_starved(vf);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
-	n = end ? copy_to_iter((void *)buf + pos, min_t(size_t, size - pos, iov_iter_count(to)), to) : 0;
+	n = end ? copy_to_iter((void *)buf + pos,
+			       min_t(size_t, size - pos, iov_iter_count(to)), to) : 0;
 	if (n) {
 		iocb->ki_pos += n;
 		vmclock_event_saw(vf, &mark, le32_to_cpu(buf->seq_count));

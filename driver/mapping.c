@@ -82,9 +82,9 @@ void vmclock_mapping_destroy(struct vmclock_device *vd)
  * @vd: the device, not yet gone: nobody sees the tombstone
  *
  * No page by its magic; and who does not look at that again finds a page with
- * no time, no trust, and another marker. Its sequence number is even, so that readers do not wait, and half the number range away
- * from the page's, so that a reader that copied from the one and checks on the
- * other starts again.
+ * no time, no trust, and another marker. Its sequence number is even, so that
+ * readers do not wait, and half the number range away from the page's, so that a
+ * reader that copied from the one and checks on the other starts again.
  */
 void vmclock_mapping_bury(struct vmclock_device *vd)
 {

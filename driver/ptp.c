@@ -148,7 +148,7 @@ u8 vmclock_ptp_timescale(const struct vmclock_device *vd)
 /**
  * vmclock_ptp_add() - make a PTP clock, where there can be one
  * @vd: the device, its page mapped
- * @dev: the platform device
+ * @dev: what it is bound to
  *
  * A device without its PTP clock is still of use: no error.
  *

@@ -118,6 +118,8 @@ struct vmclock_info {
  * @realtime_ns: CLOCK_REALTIME, ns since 1970-01-01 00:00:00 UTC
  * @monotonic_raw_ns: CLOCK_MONOTONIC_RAW, ns
  * @boottime_ns: CLOCK_BOOTTIME, ns
+ *
+ * As they are in the initial time namespace.
  */
 struct vmclock_system_time {
 	__s64 realtime_ns __attribute__((aligned(8)));
