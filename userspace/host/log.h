@@ -5,16 +5,30 @@
 #ifndef HOST_LOG_H
 #define HOST_LOG_H
 
+#include <stdint.h>
+
 #define LOG_LAST_MAX	256
+
+/*
+ * Guests and front-ends can make us speak, as often as they like. So of each subject
+ * with a name only so many lines are printed in so much time.
+ */
+#define LOG_BURST	60
+#define LOG_WINDOW_SEC	10
 
 /**
  * struct log_subject - what lines are about
  * @name: stands in front of each line, or NULL: nothing
  * @last: the latest line about it, shortened
+ * @since: when the present window began; private, as what follows
+ * @lines: printed in it
+ * @left_out: not printed in it
  */
 struct log_subject {
 	const char *name;
 	char last[LOG_LAST_MAX];
+	int64_t since;
+	unsigned int lines, left_out;
 };
 
 /**
@@ -28,6 +42,12 @@ void log_about(struct log_subject *subject);
  * @format: as for printf(), without a newline
  */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * log_detail() - the same for what the operator has asked for: never left out
+ * @format: as for printf(), without a newline
+ */
+void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /**
  * log_error() - print "vmclock-hostd: <what>: <reason>"

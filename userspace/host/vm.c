@@ -103,15 +103,15 @@ static void log_calibration(const struct vm *vm)
 
 	if (!vm->clock->options.verbose)
 		return;
-	log_line("time %llu.%09u, %llu Hz, slack %llu ticks, error %llu ns%s, rate limited %llu times",
-		 (unsigned long long)line->max.time.sec,
-		 vmclock_math_nsec(line->max.time.frac),
-		 (unsigned long long)calibrate_hz(&vm->cal),
-		 (unsigned long long)vm->cal.reading.slack,
-		 (unsigned long long)(line->bounded ? line->max.maxerror_ns : 0),
-		 !line->bounded ? " (none published)" :
-		 vm->clock->options.assumed_ns ? " (assumed)" : "",
-		 (unsigned long long)vm->cal.clamped);
+	log_detail("time %llu.%09u, %llu Hz, slack %llu ticks, error %llu ns%s, rate limited %llu times",
+		   (unsigned long long)line->max.time.sec,
+		   vmclock_math_nsec(line->max.time.frac),
+		   (unsigned long long)calibrate_hz(&vm->cal),
+		   (unsigned long long)vm->cal.reading.slack,
+		   (unsigned long long)(line->bounded ? line->max.maxerror_ns : 0),
+		   !line->bounded ? " (none published)" :
+		   vm->clock->options.assumed_ns ? " (assumed)" : "",
+		   (unsigned long long)vm->cal.clamped);
 }
 
 /* The reading in the guest's counter and the page's scale. */
