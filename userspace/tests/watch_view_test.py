@@ -80,10 +80,26 @@ def heed_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def fill(slave):
+    """Nothing more can be written until somebody reads. There is room again when the
+    kernel has moved what was written to the reader's side.
+    """
+    os.set_blocking(slave, False)
+    written = 1
+    while written:
+        written = 0
+        try:
+            while True:
+                written += os.write(slave, b"\r" * 64)
+        except BlockingIOError:
+            time.sleep(0.2)
+    os.set_blocking(slave, True)
+
+
 class Terminal:
     """vmclockctl watch, looking at a page of its own."""
 
-    def __init__(self, *args, rows=24, columns=80, term="xterm", **environ):
+    def __init__(self, *args, rows=24, columns=80, term="xterm", is_full=False, **environ):
         self.dir = tempfile.mkdtemp(dir="/dev/shm")
         self.page = self.dir + "/page"
         self.write()
@@ -91,6 +107,8 @@ class Terminal:
         self.screen = Screen(rows, columns)
         self.rest, self.raw = "", ""
         self.set_size(rows, columns)
+        if is_full:
+            fill(slave)
         env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
         env.update(LD_LIBRARY_PATH=str(BUILD), TERM=term, **environ)
         self.proc = subprocess.Popen([BUILD / "vmclockctl", "watch", *args, self.page],
@@ -191,17 +209,28 @@ def switches_of(pid):
     return re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1]
 
 
+def wait_until_idle(proc):
+    before = None
+    while before != switches_of(proc.pid):
+        before = switches_of(proc.pid)
+        time.sleep(0.5)
+
+
 def another_size_loses_nothing_where_the_terminal_is_full():
     with Terminal("--interval=0.001", "--count=100") as t:
-        before = None
-        while before != switches_of(t.proc.pid):    # it would look each millisecond
-            before = switches_of(t.proc.pid)
-            time.sleep(0.5)
+        wait_until_idle(t.proc)     # it would look each millisecond
         for _ in range(4):      # a write that got somewhere goes on after the first
             t.proc.send_signal(signal.SIGWINCH)
             time.sleep(0.2)
         check(t.wait() == 0, f"its exit status: {t.raw[-200:]!r}")
         check(t.raw.count("no events yet") == 100, "lines are lost")
+
+
+def another_size_while_it_writes_is_seen_at_once():
+    with Terminal("--interval=3600", rows=10, columns=40, is_full=True) as t:
+        wait_until_idle(t.proc)
+        t.resize(24, 80)
+        t.shows("^no events yet")
 
 
 def no_color_means_none():
@@ -244,6 +273,7 @@ TESTS_ALL = [
     what_changed_is_listed_and_a_bad_status_is_red,
     a_terminal_of_another_size_is_filled_at_once,
     another_size_loses_nothing_where_the_terminal_is_full,
+    another_size_while_it_writes_is_seen_at_once,
     no_color_means_none,
     it_ends_below_what_it_has_drawn,
     an_update_that_does_not_end_is_an_event,

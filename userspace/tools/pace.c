@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
+#define _GNU_SOURCE
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
@@ -49,11 +50,15 @@ uint64_t pace_next(uint64_t due_ns, uint64_t interval_ns)
 
 bool pace_sleep(uint64_t due_ns)
 {
-	const struct timespec due = {
-		.tv_sec = due_ns / NSEC_PER_SEC, .tv_nsec = due_ns % NSEC_PER_SEC,
+	uint64_t now = pace_now_ns(), left = due_ns > now ? due_ns - now : 0;
+	const struct timespec timeout = {
+		.tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC,
 	};
+	sigset_t mask;
 
-	return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) != EINTR;
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	sigdelset(&mask, SIGWINCH);
+	return ppoll(NULL, 0, &timeout, &mask) >= 0;
 }
 
 /* A signal between the test and the sleep is noticed one interval later. */

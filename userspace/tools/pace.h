@@ -36,7 +36,10 @@ uint64_t pace_now_ns(void);
  */
 uint64_t pace_next(uint64_t due_ns, uint64_t interval_ns);
 
-/* Sleep until @due_ns of CLOCK_MONOTONIC. Return: false if a signal came before. */
+/*
+ * Sleep until @due_ns of CLOCK_MONOTONIC. Return: false if a signal came before;
+ * SIGWINCH may be one that is blocked elsewhere.
+ */
 bool pace_sleep(uint64_t due_ns);
 
 /* Wait for the next time. Return: false if there is none. */

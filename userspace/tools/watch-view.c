@@ -51,15 +51,25 @@ static void on_resize(int sig)
 	(void)sig;
 }
 
+/* Only sleeps see a new size: it neither breaks off a write nor gets lost there. */
+static void heed_resizes(void)
+{
+	struct sigaction action = { .sa_handler = on_resize };
+	sigset_t resizes;
+
+	sigemptyset(&resizes);
+	sigaddset(&resizes, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &resizes, NULL);
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGWINCH, &action, NULL);
+}
+
 void watch_view_start(struct watch_view *v, const char *path)
 {
 	const char *no_color = getenv("NO_COLOR");
-	/* Of writing, not of sleeping: that ends with any signal. */
-	struct sigaction action = { .sa_handler = on_resize, .sa_flags = SA_RESTART };
 
 	*v = (struct watch_view){ .path = path, .has_color = !no_color || !*no_color };
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGWINCH, &action, NULL);
+	heed_resizes();
 	fputs("\033[2J", stdout);
 }
 

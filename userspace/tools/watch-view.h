@@ -44,7 +44,7 @@ struct watch_look {
 /* Is the standard output a terminal that can show it? */
 bool watch_view_is_possible(void);
 
-/* SIGWINCH interrupts waits from here on. */
+/* SIGWINCH interrupts pace_sleep() from here on, and nothing else. */
 void watch_view_start(struct watch_view *v, const char *path);
 
 /* Something to be listed, with the present time. */
