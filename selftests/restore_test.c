@@ -1,151 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * on_restore: what becomes of CLOCK_REALTIME after a disruption. The page is the
- * simulator's, and this process writes it as QEMU and a host writer would.
+ * on_restore: what becomes of CLOCK_REALTIME after a disruption.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/timerfd.h>
 #include <sys/timex.h>
-#include <time.h>
 
 #include "kselftest_harness.h"
-#include "simpage.h"
-
-/* The driver waits on purpose, in some. */
-#undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT 120
-
-#define BOUND "maxerror_ns=100000 maxerror_ppb=1000"
-#define PARAMETERS "/sys/module/vmclock/parameters/"
-#define PATIENCE (30 * NSEC)
-#define A_WHILE (NSEC / 2)
-/* How long the driver waits for a page that has no UTC yet. */
-#define DRIVER_PATIENCE (3 * NSEC)
-
-FIXTURE(restore) {
-	int fd;
-	int timer;
-	int64_t since_boot;
-	struct sim_feed feed;
-	struct vmclock_wait wait;
-	char node[64];
-};
-
-FIXTURE_VARIANT(restore) {
-	bool notified;
-};
-
-FIXTURE_VARIANT_ADD(restore, watched) {
-	.notified = false
-};
-
-FIXTURE_VARIANT_ADD(restore, notified) {
-	.notified = true
-};
-
-static int set(const char *parameter, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), PARAMETERS "%s", parameter);
-	return t_write_file(path, value);
-}
-
-static int64_t since_boot(void)
-{
-	return t_clock_ns(CLOCK_REALTIME) - t_clock_ns(CLOCK_BOOTTIME);
-}
-
-static void arm(int timer)
-{
-	struct itimerspec far = { .it_value.tv_sec = INT32_MAX };
-
-	timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL);
-}
-
-/* Was CLOCK_REALTIME set, by however little, since the timer was armed? */
-static bool was_set(int timer)
-{
-	uint64_t count;
-
-	return read(timer, &count, sizeof(count)) < 0 && errno == ECANCELED;
-}
-
-static bool publish(struct sim_feed *feed)
-{
-	sim_publish(feed);
-	return sim_ring(feed);
-}
-
-/* As QEMU does: another marker, and nothing else. */
-static bool disrupt(struct sim_feed *feed)
-{
-	feed->image.disruption_marker = htole64(le64toh(feed->image.disruption_marker) + 1);
-	return publish(feed);
-}
-
-/* A line that is good, and ahead of the one before. */
-static bool go_ahead(struct sim_feed *feed, int64_t sec)
-{
-	feed->image.clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
-	feed->image.time_sec = htole64(le64toh(feed->image.time_sec) + sec);
-	return publish(feed);
-}
-
-FIXTURE_SETUP(restore)
-{
-	struct vmclock_page *image = &self->feed.image;
-
-	self->since_boot = since_boot();
-	ASSERT_EQ(0, t_load(SIM_MODULE, BOUND));
-	self->fd = sim_open_node();
-	ASSERT_GE(self->fd, 0);
-	ASSERT_TRUE(sim_node(self->node, sizeof(self->node)));
-	ASSERT_TRUE(sim_feed_open(&self->feed));
-	image->flags &= ~htole64(VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT);
-	if (variant->notified)
-		image->flags |= htole64(VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT);
-	ASSERT_TRUE(publish(&self->feed));
-	ASSERT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, PATIENCE, &self->wait));
-	ASSERT_EQ(0, set("on_restore", "step"));
-	self->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-	arm(self->timer);
-}
-
-FIXTURE_TEARDOWN(restore)
-{
-	struct timespec now;
-
-	EXPECT_EQ(0, set("on_restore", "off"));
-	EXPECT_EQ(0, set("watch_ms", "10"));
-	EXPECT_EQ(0, set("step_above_us", "0"));
-	EXPECT_EQ(0, set("step_below_s", "31622400"));
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	now.tv_sec += self->since_boot / NSEC;
-	clock_settime(CLOCK_REALTIME, &now);
-	close(self->timer);
-	sim_feed_close(&self->feed);
-	close(self->fd);
-	EXPECT_EQ(0, t_unload("vmclock_sim"));
-}
-
-/* By how many seconds the clock was stepped. */
-#define stepped(self) ((since_boot() - (self)->since_boot + NSEC / 2) / NSEC)
-
-/* Does the event come within a time? */
-#define comes(self, event, ns) (!t_wait((self)->fd, event, ns, &(self)->wait))
-
-/* Is the system's clock within the page's bound, at this moment? */
-static bool is_right(int fd)
-{
-	struct vmclock_snapshot snap;
-
-	return !sim_take(fd, &snap) && (snap.valid & VMCLOCK_SNAPSHOT_TIME) &&
-	       (snap.valid & VMCLOCK_SNAPSHOT_CORRELATED) &&
-	       sim_distance(&snap) <= (int64_t)snap.maxerror_ns;
-}
+#include "restore.h"
 
 TEST_F(restore, steps_the_clock_before_it_tells)
 {
@@ -326,42 +189,6 @@ TEST_F(restore, has_a_maximum)
 	EXPECT_LEFT_ALONE(-60, "large");
 }
 
-/* From here on: a page that is good, but has no UTC for the moment. */
-#define MAKE_PENDING() do {								\
-	self->feed.image.time_type = VMCLOCK_PAGE_TIME_TAI;				\
-	ASSERT_TRUE(disrupt(&self->feed));						\
-	ASSERT_TRUE(comes(self, VMCLOCK_EVENT_DISRUPTED, PATIENCE));			\
-	ASSERT_TRUE(go_ahead(&self->feed, 60));						\
-	EXPECT_FALSE(comes(self, VMCLOCK_EVENT_RECALIBRATED, NSEC / 4));		\
-} while (0)
-
-TEST_F(restore, gives_up_on_a_page_without_utc)
-{
-	int events = t_uevent_socket();
-	int64_t start = t_clock_ns(CLOCK_MONOTONIC);
-
-	MAKE_PENDING();
-	EXPECT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
-	EXPECT_LE(DRIVER_PATIENCE, t_clock_ns(CLOCK_MONOTONIC) - start);
-	EXPECT_FALSE(was_set(self->timer));
-	EXPECT_TRUE(t_uevent_comes(events, self->node, "VMCLOCK_RESTORE=no-utc", 20000));
-	close(events);
-}
-
-TEST_F(restore, waits_for_the_end_of_a_leap_second)
-{
-	ASSERT_TRUE(disrupt(&self->feed));
-	ASSERT_TRUE(comes(self, VMCLOCK_EVENT_DISRUPTED, PATIENCE));
-	self->feed.image.leap_indicator = 3;
-	ASSERT_TRUE(go_ahead(&self->feed, 60));
-	EXPECT_FALSE(comes(self, VMCLOCK_EVENT_RECALIBRATED, A_WHILE));
-	EXPECT_FALSE(was_set(self->timer));
-	self->feed.image.leap_indicator = 4;
-	ASSERT_TRUE(publish(&self->feed));
-	ASSERT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
-	EXPECT_EQ(60, stepped(self));
-}
-
 TEST_F(restore, takes_utc_from_a_tai_page)
 {
 	self->feed.image.time_type = VMCLOCK_PAGE_TIME_TAI;
@@ -375,20 +202,6 @@ TEST_F(restore, takes_utc_from_a_tai_page)
 	EXPECT_EQ(60, stepped(self));
 }
 
-TEST_F(restore, switched_off_while_pending_touches_nothing)
-{
-	int64_t start;
-
-	MAKE_PENDING();
-	ASSERT_EQ(0, set("on_restore", "off"));
-	start = t_clock_ns(CLOCK_MONOTONIC);
-	self->feed.image.time_type = VMCLOCK_PAGE_TIME_UTC;
-	ASSERT_TRUE(publish(&self->feed));
-	EXPECT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
-	EXPECT_GT(2 * NSEC, t_clock_ns(CLOCK_MONOTONIC) - start);
-	EXPECT_FALSE(was_set(self->timer));
-}
-
 TEST_F(restore, switched_on_while_disrupted_steps)
 {
 	ASSERT_EQ(0, set("on_restore", "off"));
@@ -398,56 +211,6 @@ TEST_F(restore, switched_on_while_disrupted_steps)
 	ASSERT_TRUE(go_ahead(&self->feed, 60));
 	ASSERT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
 	EXPECT_EQ(60, stepped(self));
-}
-
-TEST_F(restore, starts_anew_when_disrupted_while_pending)
-{
-	MAKE_PENDING();
-	self->feed.image.time_type = VMCLOCK_PAGE_TIME_UTC;
-	ASSERT_TRUE(disrupt(&self->feed));
-	EXPECT_FALSE(comes(self, VMCLOCK_EVENT_RECALIBRATED, 2 * DRIVER_PATIENCE));
-	EXPECT_FALSE(was_set(self->timer));
-	ASSERT_TRUE(go_ahead(&self->feed, 60));
-	ASSERT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
-	EXPECT_EQ(120, stepped(self));
-}
-
-/* As when the machine is saved and restored right before the clock is set. */
-TEST_F(restore, sees_a_disruption_that_nobody_has_told_of)
-{
-	MAKE_PENDING();
-	ASSERT_EQ(0, set("watch_ms", "60000"));
-	usleep(200000);
-	self->feed.image.time_type = VMCLOCK_PAGE_TIME_UTC;
-	self->feed.image.disruption_marker = htole64(0xd15);
-	sim_publish(&self->feed);
-	usleep(A_WHILE / 1000);
-	EXPECT_FALSE(was_set(self->timer));
-}
-
-TEST_F(restore, waits_for_a_writer_that_is_stuck)
-{
-	MAKE_PENDING();
-	sim_begin(&self->feed);
-	EXPECT_FALSE(comes(self, VMCLOCK_EVENT_RECALIBRATED, 2 * DRIVER_PATIENCE));
-	EXPECT_FALSE(was_set(self->timer));
-	self->feed.image.time_type = VMCLOCK_PAGE_TIME_UTC;
-	sim_end(&self->feed);
-	ASSERT_TRUE(sim_ring(&self->feed));
-	ASSERT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
-	EXPECT_EQ(60, stepped(self));
-}
-
-TEST_F(restore, ends_with_the_binding)
-{
-	MAKE_PENDING();
-	ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/unbind", "vmclock-sim"));
-	EXPECT_EQ(-ENODEV, t_wait(self->fd, VMCLOCK_EVENT_RECALIBRATED, PATIENCE, &self->wait));
-	self->feed.image.time_type = VMCLOCK_PAGE_TIME_UTC;
-	ASSERT_TRUE(publish(&self->feed));
-	ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", "vmclock-sim"));
-	usleep(200000);
-	EXPECT_FALSE(was_set(self->timer));
 }
 
 /* Nobody has the device open: the driver looks by itself. */
