@@ -169,6 +169,8 @@ static const char *drain_one(struct request *r, struct member *m)
 {
 	uint64_t notice;
 
+	if (!m->machine.vm.has_page)
+		return "it has no page now";
 	notice_of(get(r, "when"), &notice);
 	vm_announce(&m->machine.vm, notice);
 	return NULL;

@@ -81,6 +81,7 @@ static void measure(struct life *l)
 /* QEMU has loaded it, and has left the page as it was where it comes from. */
 static void arrive(struct life *l)
 {
+	l->has_arrived = true;
 	lose_counter(l);
 	if (l->page == LIFE_UNTOUCHED)
 		open_page(l, true);

@@ -79,6 +79,7 @@ struct life_user {
  * @is_held: by life_hold()
  * @has_counter: the relation of the counters is known
  * @is_stale: it was lost when the page could not be written yet
+ * @has_arrived: it came in by a migration or out of a file
  */
 struct life {
 	struct life_user user;
@@ -92,6 +93,7 @@ struct life {
 	bool is_held;
 	bool has_counter;
 	bool is_stale;
+	bool has_arrived;
 };
 
 /**

@@ -51,7 +51,14 @@ static int start_vm(struct monitor *m)
 
 	if (!err && m->life.counter != LIFE_COUNTER_WATCHED)
 		err = vm_disown(m->vm);
-	return err;
+	if (err)
+		return err;
+	/* What was announced where it comes from was this. */
+	if (m->life.has_arrived)
+		vm_announce(m->vm, 0);
+	if (m->vm->pub.notice)
+		log_line("the guest is told of a disruption to come, as it was before; 'drain none' ends that");
+	return 0;
 }
 
 static void do_open(void *context, bool came_in)

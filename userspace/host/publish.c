@@ -25,8 +25,8 @@
 #define OWN_FLAGS (NOTICE_FLAGS | VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT)
 /*
  * The generation counter belongs to the hypervisor, or is of publish_new_generation().
- * Nothing else is kept: who can be notified is known, and of a coming disruption what
- * publish_notice() is told.
+ * Nothing else is kept: who can be notified is known, and what is said of a coming
+ * disruption is in @notice.
  */
 #define KEPT_FLAGS VMCLOCK_PAGE_FLAG_GENERATION_PRESENT
 
@@ -47,9 +47,9 @@ int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 	pub->is_hushed = false;
 	pub->is_monotonic = false;
 	pub->base = 0;
-	pub->notice = 0;
 	err = vmclk_writer_found(writer, &pub->fields);
 	pub->was_torn = pub->fields.seq_count & 1;
+	pub->notice = err ? 0 : pub->fields.flags & NOTICE_FLAGS;
 	return err;
 }
 
@@ -311,6 +311,8 @@ void publish_speak(struct publish *pub)
 void publish_notice(struct publish *pub, uint64_t notice)
 {
 	pub->notice = notice & NOTICE_FLAGS;
+	if (!publish_is_ours(pub))
+		return;
 	commit_all(pub);
 	if (pub->is_hushed)
 		publish_hush(pub);

@@ -37,7 +37,8 @@
  * @is_monotonic: the counter is known exactly
  * @is_held: the reference is lost: status FREERUNNING instead of SYNCHRONIZED
  * @is_hushed: after publish_hush(): @fields are kept up, but not put on the page
- * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_*, said with every update
+ * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_*, said with every update; at first, what
+ *	the page said that was found
  */
 struct publish {
 	struct vmclk_writer *writer;
@@ -152,7 +153,7 @@ void publish_speak(struct publish *pub);
 
 /**
  * publish_notice() - tell of a coming disruption
- * @pub: the page
+ * @pub: the page; one that somebody else has written says it when it is ours again
  * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_SOON and _IMMINENT, or 0
  */
 void publish_notice(struct publish *pub, uint64_t notice);

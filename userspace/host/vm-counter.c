@@ -22,16 +22,14 @@ static int begin_generation(struct vm *vm, uint64_t marker)
 /* The page as it is now, whoever wrote it, with another marker and no line. */
 static int start_page_again(struct vm *vm)
 {
-	uint64_t notice = vm->pub.notice, marker = vm->pub.fields.disruption_marker;
-	int err = publish_attach(&vm->pub, vm->target.writer, &vm->target.shm,
-				 vm->target.server, &vm->guest);
+	uint64_t marker = vm->pub.fields.disruption_marker;
+	int err = vm_reread_page(vm);
 
 	if (err)
 		return target_check(&vm->target) ?: log_error("the page", -EPROTO);
 	err = begin_generation(vm, marker) ?: publish_new_marker(&vm->pub);
 	if (err)
 		return log_error("getrandom", err);
-	vm->pub.notice = notice;
 	publish_start(&vm->pub, scale_time_type(&vm->scale), false);
 	return target_check(&vm->target);
 }
@@ -82,8 +80,10 @@ void vm_resume_feed(struct vm *vm)
 
 void vm_announce(struct vm *vm, uint64_t notice)
 {
-	if (vm->has_page && publish_is_ours(&vm->pub))
-		publish_notice(&vm->pub, notice);
+	if (!vm->has_page)
+		return;
+	vm->has_announced = true;
+	publish_notice(&vm->pub, notice);
 }
 
 static bool is_same(const struct guest_counter *a, const struct guest_counter *b)

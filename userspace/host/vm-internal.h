@@ -16,6 +16,16 @@
 int vm_open_page(struct vm *vm);
 
 /**
+ * vm_reread_page() - what the page says now, whoever wrote it
+ * @vm: has a page
+ *
+ * But of a coming disruption the guest is told what it was.
+ *
+ * Return: 0, or as publish_attach().
+ */
+int vm_reread_page(struct vm *vm);
+
+/**
  * vm_check_page() - is the page there, and did nobody else write it?
  * @vm: has a page
  *

@@ -78,13 +78,22 @@ static int lose_counter(struct vm *vm)
 	return -ESTALE;
 }
 
+int vm_reread_page(struct vm *vm)
+{
+	uint64_t notice = vm->pub.notice;
+	int err = attach(vm, &vm->pub, &vm->target);
+
+	vm->pub.notice = notice;
+	return err;
+}
+
 /* If somebody else wrote, what they wrote stays, but not its status. */
 static void leave_page(struct vm *vm)
 {
 	bool is_ours = publish_is_ours(&vm->pub);
 
 	vm->pub.is_hushed = false;
-	if (is_ours || !attach(vm, &vm->pub, &vm->target))
+	if (is_ours || !vm_reread_page(vm))
 		publish_unreliable(&vm->pub);
 	if (vm->is_lent) {
 		vm->left = vm->pub.fields;
@@ -135,7 +144,8 @@ static int move(struct vm *vm, const struct target *target)
 	if (err)
 		return err;
 	pub.is_hushed = vm->pub.is_hushed;
-	pub.notice = vm->pub.notice;
+	/* Until we are told, what another daemon was told for this page holds. */
+	pub.notice = vm->pub.notice | (vm->has_announced ? 0 : pub.notice);
 	leave_page(vm);
 	vm->target = *target;
 	vm->pub = pub;

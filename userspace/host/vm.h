@@ -121,6 +121,7 @@ enum vm_state {
  * @last_reading: the guest's counter at the latest reading
  * @is_restored: the next disruption is that of a machine which was restored
  * @disruptions: how often the counter has become another one
+ * @has_announced: vm_announce() was called
  */
 struct vm {
 	struct vm_options options;
@@ -146,6 +147,7 @@ struct vm {
 	uint64_t last_reading;
 	bool is_restored;
 	uint64_t disruptions;
+	bool has_announced;
 };
 
 /**
@@ -256,6 +258,9 @@ int vm_set_counter(struct vm *vm, const struct guest_counter *guest, uint64_t of
  * @vm: started
  * @notice: VMCLOCK_PAGE_FLAG_DISRUPTION_SOON (within a day), _IMMINENT (within an
  *	hour), both, or 0: none any more
+ *
+ * Before the first call it is told what the page said that was found: a daemon that
+ * is started anew must not call off what no operator did.
  */
 void vm_announce(struct vm *vm, uint64_t notice);
 

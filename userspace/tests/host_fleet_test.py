@@ -310,6 +310,15 @@ def disruptions_to_come_are_flags_on_the_page(tmp):
         check(not Page(tmp / "p1").flags & 6, "vm1 says so too")
         fleet.ctl("drain", "imminent", "--all")
         check(Page(tmp / "p1").flags & 6 == 6, "vm1 says nothing")
+        fleet.ctl("drain", "none", "vm0")
+        fleet.hostd.stop(signal.SIGKILL)
+        fleet.hostd.__exit__()
+        fleet.socket.unlink()
+        fleet.__enter__()
+        wait_synchronized(tmp / "p0", tmp / "p1")
+        drains = {name: vm["page"]["drain"] for name, vm in fleet.status().items()}
+        check(drains == {"vm0": "none", "vm1": "imminent"}, f"after a restart: {drains}")
+        check(Page(tmp / "p1").flags & 6 == 6, "vm1 does not say it any more")
 
 
 def a_disruption_by_command_is_a_new_marker_and_waits(tmp):

@@ -101,6 +101,9 @@ class Qemu:
         struct.pack_into("<I", self.page, 0x0C, (seq | 1) + 1)
         struct.pack_into("<Q", self.page, 0x10, self.marker() + 1)
 
+    def notice(self):
+        return self.page[0x18] & 6
+
     def status(self):
         return self.page[0x22]
 
@@ -233,6 +236,22 @@ def a_restart_that_is_given_the_counter_goes_on(tmp):
         check(f.qemu.marker() == marker, "the marker is another one")
 
 
+def a_restart_tells_of_the_coming_disruption_all_the_same(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.ctl("drain", "imminent")
+        check(f.qemu.notice() == 6, "it says nothing")
+        f.restart()
+        f.qemu.wait(SYNCHRONIZED)
+        check(f.qemu.notice() == 6, "it was called off by a restart")
+        check("disruption to come" in f.hostd.text(), "the log says nothing")
+        check('"drain":"imminent"' in f.ctl("status", "--json"), "the status says nothing")
+        f.ctl("drain", "none")
+        f.restart()
+        f.qemu.wait(SYNCHRONIZED)
+        check(f.qemu.notice() == 0, "it is told of what was called off")
+
+
 def under_kvm_a_counter_that_was_told_outlives_a_stop(tmp):
     with fed(tmp, kvm=True) as f:
         f.qemu.wait(SYNCHRONIZED)
@@ -289,7 +308,9 @@ def a_machine_that_comes_in_is_left_alone_and_continued_last(tmp):
         f.qemu.migrate("active")
         time.sleep(2.5)
         check(f.qemu.page[:len(QEMU_PAGE)] == QEMU_PAGE, "the page was written while QEMU loads it")
+        check("no page" in f.ctl("drain", "soon", status=1), "there is no page to say it")
         f.qemu.page[0x22] = SYNCHRONIZED	# from where it comes
+        f.qemu.page[0x18] = 6
         f.qemu.restore()
         marker = f.qemu.marker()
         f.qemu.state["query-status"] = {"status": "paused"}
@@ -297,6 +318,7 @@ def a_machine_that_comes_in_is_left_alone_and_continued_last(tmp):
         wait_for(lambda: at_cont, "the machine is continued")
         check(at_cont[0][0] == INITIALIZING, f"continued with status {at_cont[0][0]}")
         check(at_cont[0][1] not in (1, marker, marker + 1), "continued with QEMU's marker")
+        check(f.qemu.notice() == 0, "what was announced has happened")
         f.qemu.run("RESUME", "running")
         f.qemu.stays(INITIALIZING)
         f.tell(7)
@@ -450,6 +472,7 @@ TESTS = [
     under_emulation_a_stop_costs_the_counter,
     a_restart_does_not_know_the_counter_and_takes_nothing_from_before,
     a_restart_that_is_given_the_counter_goes_on,
+    a_restart_tells_of_the_coming_disruption_all_the_same,
     under_kvm_a_counter_that_was_told_outlives_a_stop,
     prepared_the_page_is_quiet_before_the_answer,
     a_migration_is_silence_until_it_is_cancelled,

@@ -463,6 +463,52 @@ TAP_TEST(a_coming_disruption_is_announced_and_called_off)
 	stop(f);
 }
 
+/* Also while it has no line yet, and if it was killed. */
+TAP_TEST(a_coming_disruption_outlives_the_daemon_until_it_is_called_off)
+{
+	const uint64_t both = VMCLOCK_PAGE_FLAG_DISRUPTION_SOON |
+			      VMCLOCK_PAGE_FLAG_DISRUPTION_IMMINENT;
+	struct fed *f = start(true);
+
+	fed_run(f);
+	vm_announce(&f->vm, both);
+	for (int i = 0; i < 3; i++) {
+		if (i == 1) {
+			write_as_somebody_else(77, 1);
+			((struct vmclock_page *)file.page)->flags &= ~htole64(both);
+		}
+		fed_stop(f);
+		free(f);
+		is_u64(page().flags & both, both);
+		f = fed_make_for(file.path, true);
+		ok(page().clock_status == VMCLOCK_PAGE_STATUS_INITIALIZING);
+		is_u64(page().flags & both, both);
+		fed_run(f);
+		is_u64(page().flags & both, both);
+	}
+	vm_announce(&f->vm, 0);
+	fed_stop(f);
+	free(f);
+	f = fed_make_for(file.path, true);
+	is_u64(page().flags & both, 0);
+	stop(f);
+}
+
+TAP_TEST(what_is_announced_while_the_page_is_somebody_elses_is_told_afterwards)
+{
+	const uint64_t soon = VMCLOCK_PAGE_FLAG_DISRUPTION_SOON;
+	struct fed *f = start(true);
+
+	fed_run(f);
+	write_as_somebody_else(77, 1);
+	vm_announce(&f->vm, soon);
+	is_u64(page().disruption_marker, 77);
+	is_u64(page().flags & soon, 0);
+	is_int(vm_disrupt(&f->vm), 0);
+	is_u64(page().flags & soon, soon);
+	stop(f);
+}
+
 TAP_TEST(a_page_that_is_gone_is_told)
 {
 	struct fed *f = start(true);

@@ -99,6 +99,30 @@ TAP_TEST(taken_back_it_is_unreliable_and_not_touched_any_more)
 	guest_end(f);
 }
 
+/* Another daemon was told of it, before this one was started. */
+TAP_TEST(what_a_lent_page_says_of_a_coming_disruption_holds_until_we_are_told)
+{
+	const uint64_t soon = VMCLOCK_PAGE_FLAG_DISRUPTION_SOON;
+	struct vmclock_page *page;
+	struct fed *f;
+
+	fake_reset();
+	guest_new();
+	page = (struct vmclock_page *)guest.bytes;
+	page->flags |= htole64(soon);
+	f = fed_make(true);
+	fed_run(f);
+	for (int i = 0; i < 2; i++) {
+		lend(f);
+		is_u64(page_fields(guest.bytes).flags & soon, soon);
+		vm_return_page(&f->vm);
+	}
+	vm_announce(&f->vm, 0);
+	lend(f);
+	is_u64(page_fields(guest.bytes).flags & soon, 0);
+	guest_end(f);
+}
+
 TAP_TEST(lent_again_it_keeps_its_marker_if_the_line_is_the_same)
 {
 	struct fed *f;

@@ -411,7 +411,7 @@ static const struct vmclock_page qemus_page = {
 		 VMCLOCK_PAGE_FLAG_DISRUPTION_SOON | 1ULL << 63,
 };
 
-TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
+TAP_TEST(a_page_without_a_line_keeps_its_markers_and_what_it_announces)
 {
 	struct vmclk_snapshot p;
 	struct fed *f;
@@ -426,6 +426,7 @@ TAP_TEST(a_page_without_a_line_keeps_its_marker_and_its_generation)
 	is_u64(p.disruption_marker, 1);
 	is_u64(p.vm_generation_counter, 0x1234567890);
 	is_u64(p.flags, VMCLOCK_PAGE_FLAG_GENERATION_PRESENT | NO_TIME_FLAGS |
+			VMCLOCK_PAGE_FLAG_DISRUPTION_SOON |
 			VMCLOCK_PAGE_FLAG_TAI_OFFSET_VALID |
 			VMCLOCK_PAGE_FLAG_TIME_MONOTONIC);
 	is_u64(p.counter_id, COUNTER_ID);
