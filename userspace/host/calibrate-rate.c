@@ -237,12 +237,13 @@ static enum calibrate_rate_verdict measure_first(struct calibrate_rate *rate)
 	return hz >= HZ_MIN && hz <= HZ_MAX ? CALIBRATE_RATE_KNOWN : CALIBRATE_RATE_BAD;
 }
 
-static void measure(struct calibrate_rate *rate)
+/* @is_first: there is no good rate yet, but that of two readings however bad. */
+static void measure(struct calibrate_rate *rate, bool is_first)
 {
 	unsigned int last = rate->count - 1, first = best_partner(rate);
 	uint64_t tick = tick_between(rate, first, last), error;
 
-	if (calibrate_magnitude((s128)tick - rate->tick) > CHANGE_MAX(rate->tick)) {
+	if (!is_first && calibrate_magnitude((s128)tick - rate->tick) > CHANGE_MAX(rate->tick)) {
 		/* Keep the rate that was good, measure anew from here. */
 		while (rate->count > 1)
 			forget_first(rate);
@@ -260,11 +261,12 @@ enum calibrate_rate_verdict calibrate_rate_add(struct calibrate_rate *rate, uint
 {
 	const struct calibrate_rate_point point = { counter, slack, time };
 	enum calibrate_rate_verdict verdict = CALIBRATE_RATE_KNOWN;
+	bool is_first = !rate->tick;
 
 	add(rate, &point);
-	if (!rate->tick)
+	if (is_first)
 		verdict = is_long_enough(rate) ? measure_first(rate) : CALIBRATE_RATE_UNKNOWN;
 	if (verdict == CALIBRATE_RATE_KNOWN && is_long_enough(rate))
-		measure(rate);
+		measure(rate, is_first);
 	return verdict;
 }
