@@ -270,3 +270,25 @@ enum calibrate_rate_verdict calibrate_rate_add(struct calibrate_rate *rate, uint
 		measure(rate, is_first);
 	return verdict;
 }
+
+static bool is_known_well(const struct calibrate_rate *rate)
+{
+	return rate->tick && rate->error <= (vmclock_u128)rate->tick * rate->drift_ppb /
+					    VMCLOCK_NSEC_PER_SEC;
+}
+
+void calibrate_rate_inherit(struct calibrate_rate *rate, const struct calibrate_rate *host,
+			    const struct guest_counter *guest, vmclock_u128 later)
+{
+	for (unsigned int i = 0; i < host->count; i++)
+		rate->window[i] = (struct calibrate_rate_point){
+			.counter = guest_counter_from_host(guest, host->window[i].counter),
+			.slack = guest_counter_ticks(guest, host->window[i].slack),
+			.time = host->window[i].time + later,
+		};
+	rate->count = host->count;
+	if (is_long_enough(rate) && measure_first(rate) == CALIBRATE_RATE_KNOWN)
+		measure(rate, true);
+	if (!is_known_well(rate))
+		*rate = (struct calibrate_rate){ .drift_ppb = rate->drift_ppb };
+}

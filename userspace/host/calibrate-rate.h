@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "calibrate-line.h"
+#include "guest-counter.h"
 
 #define CALIBRATE_READINGS	64	/* kept to measure the rate */
 
@@ -62,6 +63,20 @@ bool calibrate_rate_is_wide(const struct calibrate_rate *rate, uint64_t slack);
  */
 enum calibrate_rate_verdict calibrate_rate_add(struct calibrate_rate *rate, uint64_t counter,
 					       uint64_t slack, vmclock_u128 time);
+
+/**
+ * calibrate_rate_inherit() - what is known of the host's counter is known of a guest's
+ * @rate: as at the start
+ * @host: the rate of the host's counter
+ * @guest: how the guest sees that
+ * @later: added to the times of @host's readings, 2^-64 s
+ *
+ * As if @rate had been given those readings. If they tell the rate no better than it
+ * may wander (the clock was set among them, for example), nothing is taken over: then
+ * it is better measured anew.
+ */
+void calibrate_rate_inherit(struct calibrate_rate *rate, const struct calibrate_rate *host,
+			    const struct guest_counter *guest, vmclock_u128 later);
 
 /* The counter's frequency in Hz, rounded down; for a rate that is known. */
 uint64_t calibrate_rate_hz(const struct calibrate_rate *rate);

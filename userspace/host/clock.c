@@ -6,6 +6,9 @@
 #include "guest-counter.h"
 #include "log.h"
 
+/* Readings in a row that are no good for the rate. */
+#define WIDE_MAX	3
+
 #define CLOCKSOURCE_PATH \
 	"/sys/devices/system/clocksource/clocksource0/current_clocksource"
 
@@ -114,6 +117,7 @@ int clock_start(struct clock *c)
 	int err;
 
 	c->kernel.assumed_ns = c->options.assumed_ns;
+	c->rate.drift_ppb = c->options.drift_ppb;
 	c->outcome = -EAGAIN;
 	c->counter_error = check_counter(&c->options);
 	err = load_leaps(c);
@@ -129,6 +133,33 @@ static void warn_of_error(const struct clock *c)
 {
 	if (c->options.source == CLOCK_KERNEL && c->kernel.is_told_nothing)
 		log_line("warning: the kernel seems to have been told that its clock has no error, as systemd-timesyncd and phc2sys do: then the bound is not true; see --assume-synchronized and --source");
+}
+
+static vmclock_u128 without_leaps(const struct source_reading *r)
+{
+	return r->realtime + ((vmclock_u128)r->kernel_tai << 64);
+}
+
+/* As calibrate_feed() does with readings for a line. */
+static void measure_rate(struct clock *c)
+{
+	const struct source_reading *r = &c->reading;
+
+	if (calibrate_rate_is_wide(&c->rate, r->slack) && c->wide++ < WIDE_MAX)
+		return;
+	c->wide = 0;
+	calibrate_rate_add(&c->rate, r->counter, r->slack,
+			   without_leaps(r));
+}
+
+void clock_give_rate(const struct clock *c, const struct guest_counter *guest,
+		     struct scale *scale, struct calibrate_rate *rate)
+{
+	/* As the next reading's will be, for which there is no line either. */
+	if (c->rate.count)
+		calibrate_rate_inherit(rate, &c->rate, guest,
+				       scale_time(scale, &c->reading, NULL) -
+				       without_leaps(&c->reading));
 }
 
 /* Why the reading, or its absence, is nothing to rely on; or NULL. */
@@ -151,6 +182,8 @@ int clock_tick(struct clock *c)
 	c->outcome = err;
 	if (err == -EAGAIN)
 		return err;
+	if (!err)
+		measure_rate(c);
 	if (err && err != -ENODATA)
 		return log_error("reading the kernel's clock", err);
 	why = why_lost(c, err);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "calibrate-rate.h"
 #include "holdover.h"
 #include "leap.h"
 #include "scale.h"
@@ -69,6 +70,9 @@ struct clock_options {
  * @is_open: it is in use
  * @outcome: of the latest clock_tick(): what it returned
  * @reading: the reading, if that was 0
+ * @rate: of the host's counter, in CLOCK_REALTIME and the kernel's TAI - UTC: a scale
+ *	without leap seconds
+ * @wide: readings in a row that were no good for it
  * @lost: why there is no good reading now, or NULL
  * @was_bounded: once there was one with a bound
  * @has_warned: that a page will carry UTC
@@ -84,6 +88,8 @@ struct clock {
 	bool is_open;
 	int outcome;
 	struct source_reading reading;
+	struct calibrate_rate rate;
+	unsigned int wide;
 	const char *lost;
 	bool was_bounded;
 	bool has_warned;
@@ -110,6 +116,16 @@ int clock_start(struct clock *clock);
  * the reason has been logged.
  */
 int clock_tick(struct clock *clock);
+
+/**
+ * clock_give_rate() - what is known of the host's counter, for a guest's
+ * @clock: started
+ * @guest: how the guest sees that
+ * @scale: the page's scale, which has no line yet
+ * @rate: as at the start; left so if too little is known
+ */
+void clock_give_rate(const struct clock *clock, const struct guest_counter *guest,
+		     struct scale *scale, struct calibrate_rate *rate);
 
 /**
  * clock_choose_scale() - the time scale of a page

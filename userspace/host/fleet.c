@@ -154,8 +154,13 @@ int fleet_prepare(struct fleet *f, struct poll_set *set)
 void fleet_work(struct fleet *f, const struct poll_set *set)
 {
 	for (size_t i = 0; i < f->count; i++) {
+		struct machine *m = &f->members[i]->machine;
+
 		log_about(&f->members[i]->log);
-		machine_work(&f->members[i]->machine, set);
+		machine_work(m, set);
+		/* Its counter has become known: the next reading may be far away. */
+		if (!f->is_warming && vm_is_warming(&m->vm))
+			fleet_hurry(f);
 	}
 	log_about(NULL);
 }

@@ -48,6 +48,7 @@ int vm_disrupt(struct vm *vm)
 	err = start_page_again(vm);
 	if (err)
 		return vm_give_up_page(vm, err);
+	vm_take_rate(vm);
 	vm_log_state(vm, vm->waits_for_counter ? VM_WAITING : VM_STARTING);
 	return 0;
 }
@@ -100,13 +101,16 @@ int vm_set_counter(struct vm *vm, const struct guest_counter *guest, uint64_t of
 
 	if (!guest->ratio || guest->frac_bits > 63)
 		return -EINVAL;
-	if (!is_known && !vm->waits_for_counter)
+	if (!is_known && !vm->waits_for_counter) {
+		vm->has_guest = true;	/* and so it is waited for what that is */
 		err = vm_disrupt(vm);
+	}
 	if (!is_known)
 		vm->has_left = false;
 	vm->guest = *guest;
 	vm->offset_error = offset_error;
 	vm->has_guest = true;
 	vm->waits_for_counter = false;
+	vm_take_rate(vm);
 	return err;
 }

@@ -61,4 +61,13 @@ void vm_log_state(struct vm *vm, enum vm_state state);
  */
 void vm_restart_line(struct vm *vm);
 
+/**
+ * vm_take_rate() - know the counter's rate from all readings that there were
+ * @vm: calibrates from nothing; does nothing without a page or a counter
+ *
+ * All of them were of the host's counter, whoever they were for. So the next reading
+ * brings a line. Not for a clock that was set: its readings were of another one.
+ */
+void vm_take_rate(struct vm *vm);
+
 #endif /* HOST_VM_INTERNAL_H */

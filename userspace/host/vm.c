@@ -17,6 +17,12 @@ void vm_restart_line(struct vm *vm)
 	vm->tries = 0;
 }
 
+void vm_take_rate(struct vm *vm)
+{
+	if (vm->has_page && !vm->waits_for_counter && !vm->cal.rate.count)
+		clock_give_rate(vm->clock, &vm->guest, &vm->scale, &vm->cal.rate);
+}
+
 static void take_over_line(struct vm *vm)
 {
 	struct calibrate_line found;
@@ -48,6 +54,7 @@ int vm_start(struct vm *vm, struct clock *clock)
 		return err;
 	vm->has_page = true;
 	take_over_line(vm);
+	vm_take_rate(vm);
 	if (vm->waits_for_counter)
 		vm_log_state(vm, VM_WAITING);
 	return 0;

@@ -124,6 +124,28 @@ TAP_TEST(who_has_a_line_is_left_alone_while_another_one_warms_up)
 	stop();
 }
 
+/* As a monitor does that has heard of something. */
+TAP_TEST(who_needs_a_line_does_not_wait_for_the_interval)
+{
+	const struct guest_counter other = { 1ULL << 48, 48, 1234567 };
+	struct poll_set set = { 0 };
+	int64_t now_ns;
+
+	start(2);
+	now_ns = warm(SEC);
+	pass(now_ns + 2 * SEC);
+	is_int(fleet_prepare(&fleet, &set), 0);
+	fleet_work(&fleet, &set);
+	ok(fleet_feed(&fleet, now_ns + 2 * SEC + SEC / 100) > SEC / 2);
+	is_int(vm_set_counter(vm_at(1), &other, 0), 0);
+	fleet_work(&fleet, &set);
+	for (int i = 1; i < 5 && !vm_at(1)->cal.has_line; i++)
+		pass(now_ns + 2 * SEC + i * (int64_t)VM_WARM_NS);
+	ok(vm_at(1)->cal.has_line);
+	poll_set_free(&set);
+	stop();
+}
+
 TAP_TEST(a_clock_that_fails_ends_all)
 {
 	int64_t now_ns;

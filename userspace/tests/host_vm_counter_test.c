@@ -82,6 +82,7 @@ static bool holds_time(uint64_t ticks)
 	return llabs(off) <= (int64_t)p.time_maxerror_nanosec + 100000;
 }
 
+static const struct guest_counter twice = { 2, 0, 99 };
 static const struct guest_counter other = { 1, 0, GUEST_TICKS + (1ULL << 60) };
 
 TAP_TEST(hushed_the_page_has_no_line_whatever_goes_on)
@@ -187,6 +188,63 @@ TAP_TEST(disrupted_it_waits_for_the_counter_and_then_has_its_time)
 	fed_run(f);
 	ok(is_synchronized() && holds_time(other.offset) && !holds_time(GUEST_TICKS));
 	is_u64(page().disruption_marker, second);
+	stop(f);
+}
+
+/* No more readings than are dropped if they are bad ones. */
+static void get_line_at_once(struct fed *f)
+{
+	for (int i = 0; i < 4 && !f->vm.cal.has_line; i++)
+		is_int(fed_tick(f), 0);
+	ok(is_synchronized());
+}
+
+TAP_TEST(a_counter_that_is_told_has_a_line_with_the_next_reading)
+{
+	struct fed *f = start(true);
+
+	fed_run(f);
+	for (int i = 0; i < 2; i++) {
+		is_int(vm_disrupt(&f->vm), 0);
+		is_int(vm_set_counter(&f->vm, i ? &twice : &other, 0), 0);
+		get_line_at_once(f);
+		is_u64(f->vm.cal.rate.shift, f->vm.clock->rate.shift + i);
+		ok(i || holds_time(other.offset));
+		/* It is one window with what it reads itself. */
+		usleep(20000);
+		is_int(fed_tick(f), 0);
+		ok(f->vm.cal.rate.count > 3);
+	}
+	/* And without a disruption that was ordered. */
+	is_int(vm_set_counter(&f->vm, &other, 0), 0);
+	get_line_at_once(f);
+	ok(holds_time(other.offset));
+	stop(f);
+}
+
+TAP_TEST(a_page_in_the_hosts_own_counter_that_is_told_another_has_its_rate)
+{
+	struct fed *f = start(false);
+
+	fed_run(f);
+	is_int(vm_disrupt(&f->vm), 0);
+	get_line_at_once(f);
+	is_int(vm_set_counter(&f->vm, &twice, 0), 0);
+	get_line_at_once(f);
+	is_u64(f->vm.cal.rate.shift, f->vm.clock->rate.shift + 1);
+	stop(f);
+}
+
+TAP_TEST(a_clock_that_was_set_is_measured_anew)
+{
+	struct fed *f = start(true);
+
+	fed_run(f);
+	kernel.real_ns += 10000000000;
+	is_int(fed_tick(f), 0);
+	ok(!f->vm.cal.has_line && !f->vm.cal.rate.count);
+	fed_run(f);
+	ok(is_synchronized() && holds_time(GUEST_TICKS));
 	stop(f);
 }
 
