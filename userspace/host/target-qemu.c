@@ -4,7 +4,7 @@
  * machine has aux-ram-share=on. What we open through /proc is that memory
  * itself: the guest sees every store.
  */
-#define _GNU_SOURCE	/* O_PATH */
+#define _GNU_SOURCE	/* memfd_create(), statx(), O_PATH */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,48 +33,61 @@ static bool is_page_link(int dir, const char *name)
 	return !strcmp(link, PAGE_LINK);
 }
 
-static bool is_page_memory(int fd, const char *self)
+/*
+ * All memfds are on one device, which is the kernel's own: nobody can mount it, and
+ * what is there keeps nobody waiting. @fd may be one that is not open for anything.
+ */
+static bool is_memfd(int fd)
 {
-	struct stat st;
+	const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+	int own = memfd_create("own", MFD_CLOEXEC);
+	struct statx its, ours;
+	bool is_same = own >= 0 && !statx(fd, "", flags, 0, &its) &&
+		       !statx(own, "", flags, 0, &ours) &&
+		       its.stx_dev_major == ours.stx_dev_major &&
+		       its.stx_dev_minor == ours.stx_dev_minor;
 
-	return is_page_link(AT_FDCWD, self) && !fstat(fd, &st) && S_ISREG(st.st_mode) &&
-	       !st.st_nlink && st.st_size >= TARGET_SIZE;
+	if (own >= 0)
+		close(own);
+	return is_same;
 }
 
 /*
- * Opens the entry @name. What it shows is the process' own affair: with a file system
- * of its own it can give that name to any file, also to one that it may not open
- * itself, and of devices some do something as soon as they are opened. So first this
- * is only a reference (O_PATH), and it has to be memory without a name in any
- * directory, as nobody has who did not make it. The same is opened then, and not what
- * the process may have put there since.
+ * The name was checked a moment ago, and the process may have put another file there
+ * since, or have made one of that name on a file system of its own, by FUSE: to open
+ * it, to ask for its size or to close it would wait for whoever runs that. So it is
+ * looked at before it is opened. Returns an open file, or a negative error.
  */
-static int open_memory(int dir, const char *name)
+static int open_memfd(int dir, const char *name)
 {
-	int ref = openat(dir, name, O_PATH | O_CLOEXEC), fd = -1, err = -EPROTO;
+	int found = openat(dir, name, O_PATH | O_CLOEXEC), fd = -EPROTO;
 	char self[32];
 
-	if (ref < 0)
-		return log_error("opening QEMU's page", -errno);
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", ref);
-	if (!is_page_memory(ref, self)) {
-		log_line("QEMU's memfd vmclock_page is not a page of memory");
-	} else {
+	if (found < 0)
+		return -errno;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", found);
+	if (is_memfd(found) && is_page_link(AT_FDCWD, self)) {
 		fd = open(self, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-		err = fd < 0 ? log_error("opening QEMU's page", -errno) : 0;
+		fd = fd < 0 ? -errno : fd;
 	}
-	close(ref);
-	return err ? err : fd;
+	close(found);
+	return fd;
 }
 
-/* Unless it is the memory that we have already under another descriptor. */
+/* Opens the entry @name, unless it is the memory we have under another descriptor. */
 static int open_entry(int dir, const char *name, struct target *target)
 {
 	struct stat st, have;
-	int fd = open_memory(dir, name);
+	int fd = open_memfd(dir, name);
 
-	if (fd < 0)
-		return fd;
+	if (fd < 0 && fd != -EPROTO)
+		return log_error("opening QEMU's page", fd);
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size < TARGET_SIZE) {
+		if (fd >= 0)
+			close(fd);
+		log_line("QEMU's memfd vmclock_page is not a page of memory");
+		return -EPROTO;
+	}
 	if (target->fd < 0) {
 		target->fd = fd;
 		return 0;

@@ -46,6 +46,30 @@ sys.stdin.read()
 """
 
 
+# The same with a file that only looks so, on a file system of its own, which might keep
+# whoever opens it waiting.
+IMPOSTOR = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+NEWNS, NEWUSER, PRIVATE, DETACH = 0x20000, 0x10000000, 1 << 18 | 1 << 14, 2
+at = sys.argv[1].encode()
+good = not libc.unshare(NEWNS | (NEWUSER if os.geteuid() else 0))
+good = good and not libc.mount(b"none", b"/", None, PRIVATE, None)
+good = good and not libc.mount(b"none", at, b"tmpfs", 0, None)
+if good:
+    os.chdir(at)
+    fd = os.open("memfd:vmclock_page", os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, bytes.fromhex(sys.argv[2]).ljust(4096, bytes(1)), 0)
+    os.unlink("memfd:vmclock_page")
+    os.chdir("/")
+    libc.umount2(at, DETACH)
+    print(os.readlink(f"/proc/self/fd/{fd}"), flush=True)
+else:
+    print("refused", flush=True)
+sys.stdin.read()
+"""
+
+
 class Failed(Exception):
     pass
 
@@ -127,11 +151,11 @@ def refused(words, *args, **kwargs):
 class Player:
     """The process that plays QEMU."""
 
-    def __init__(self, *memfds):
+    def __init__(self, *memfds, program=(PLAYER, QEMU_PAGE.hex())):
         self.proc = subprocess.Popen(
-            [sys.executable, "-c", PLAYER, QEMU_PAGE.hex(), *memfds],
+            [sys.executable, "-c", *program, *memfds],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.proc.stdout.readline()
+        self.said = self.proc.stdout.readline().decode().strip()
         self.pid = self.proc.pid
 
     def __enter__(self):
@@ -395,6 +419,15 @@ def what_is_not_qemu_with_a_page_is_explained(_):
     refused("No such process", f"--qemu-pid={pid}", "--tsc-offset=0")
 
 
+def a_file_that_only_looks_like_a_memfd_is_not_opened(tmp):
+    with Player(program=(IMPOSTOR, str(tmp), QEMU_PAGE.hex())) as player:
+        # Where no file system may be mounted there are none that look so either.
+        if player.said == "refused":
+            return
+        check(player.said == "/memfd:vmclock_page (deleted)", f"it looks like {player.said}")
+        refused("not a page of memory", f"--qemu-pid={player.pid}", "--tsc-offset=0")
+
+
 def a_process_of_somebody_else_is_not_opened(tmp):
     if os.geteuid():
         refused("Permission denied", "--qemu-pid=1", "--tsc-offset=0")
@@ -481,6 +514,7 @@ TESTS = [
     the_writer_ends_with_the_machine,
     a_page_that_is_open_twice_is_one_page,
     what_is_not_qemu_with_a_page_is_explained,
+    a_file_that_only_looks_like_a_memfd_is_not_opened,
     a_process_of_somebody_else_is_not_opened,
     two_writers_of_one_machine_are_refused,
     a_page_written_by_the_hypervisor_ends_the_writer,
