@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define ACPI_DIR "/sys/bus/acpi/devices"
+#define PLATFORM_DIR "/sys/bus/platform/devices"
 
 bool t_read_line(const char *path, char *line, size_t size)
 {
@@ -49,6 +50,29 @@ static bool only_entry(const char *dir, char *name, size_t size)
 	return e;
 }
 
+#ifdef T_ARM64
+/* Its name ends with that of its node in the device tree. */
+bool t_platform_device(int page, char *name, size_t size)
+{
+	DIR *d = opendir(PLATFORM_DIR);
+	struct dirent *e = NULL;
+	char want[16] = ".vclk";
+	const char *end;
+
+	if (page != T_QEMU)
+		snprintf(want, sizeof(want), ".vcp%x", page);
+	while (d && (e = readdir(d))) {
+		end = strrchr(e->d_name, '.');
+		if (end && !strcmp(end, want))
+			break;
+	}
+	if (e)
+		snprintf(name, size, "%s", e->d_name);
+	if (d)
+		closedir(d);
+	return e;
+}
+#else
 static bool acpi_link(const char *acpi_name, char *name, size_t size)
 {
 	char path[512], target[512];
@@ -105,6 +129,7 @@ bool t_ring(void)
 	snprintf(path, sizeof(path), ACPI_DIR "/%s/status", name);
 	return t_read_line(path, status, sizeof(status)) && !strcmp(status, "15");
 }
+#endif
 
 void t_pci_function(int page, char *name, size_t size)
 {
@@ -130,7 +155,7 @@ static bool device_dir(int page, char *path, size_t size)
 	}
 	if (!t_platform_device(page, device, sizeof(device)))
 		return false;
-	snprintf(path, size, "/sys/bus/platform/devices/%s", device);
+	snprintf(path, size, PLATFORM_DIR "/%s", device);
 	return true;
 }
 
@@ -228,13 +253,25 @@ bool t_peek(int page, size_t offset, void *data, size_t len)
 	return true;
 }
 
-bool t_ring_pci(void)
+static bool ask_to_ring(int page)
 {
 	char command[16], answer[16];
 
-	snprintf(command, sizeof(command), "ring %d\n", T_PCI_NOTIFIED);
+	snprintf(command, sizeof(command), "ring %d\n", page);
 	return t_ask(command, answer, sizeof(answer)) && !strcmp(answer, "ok");
 }
+
+bool t_ring_pci(void)
+{
+	return ask_to_ring(T_PCI_NOTIFIED);
+}
+
+#ifdef T_ARM64
+bool t_ring(void)
+{
+	return ask_to_ring(T_NOTIFIED);
+}
+#endif
 
 static bool notify(int page)
 {

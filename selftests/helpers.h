@@ -12,6 +12,18 @@
 
 #include <linux/vmclock-dev.h>
 
+/* The counter of this machine's pages, another machine's, and what describes them. */
+#if defined(__aarch64__) || defined(__arm__)
+#define T_ARM64		1
+#define T_COUNTER	VMCLOCK_PAGE_COUNTER_ARM_VCT
+#define T_NO_COUNTER	VMCLOCK_PAGE_COUNTER_X86_TSC
+#define T_BUS		VMCLOCK_BUS_OF
+#else
+#define T_COUNTER	VMCLOCK_PAGE_COUNTER_X86_TSC
+#define T_NO_COUNTER	VMCLOCK_PAGE_COUNTER_ARM_VCT
+#define T_BUS		VMCLOCK_BUS_ACPI
+#endif
+
 /* The page of QEMU's own device, for the functions that take a test page. */
 #define T_QEMU	(-1)
 /* The good test page, which tests may change (and put back). */
@@ -35,7 +47,8 @@ void t_pci_function(int page, char *name, size_t size);
 void t_pci_dir(int page, char *path, size_t size);
 
 /*
- * The platform device made of a test page's ACPI node, "AMZNC10C:03" say.
+ * The platform device made of a test page's ACPI node, "AMZNC10C:03" say, or of that
+ * of the device tree, "5f003000.vcp3".
  * Return: false if there is none.
  */
 bool t_platform_device(int page, char *name, size_t size);

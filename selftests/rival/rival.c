@@ -6,6 +6,7 @@
 #include <linux/acpi.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
+#include <linux/mod_devicetable.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 
@@ -19,11 +20,17 @@ static const struct acpi_device_id rival_ids[] = {
 	{ }
 };
 
+static const struct of_device_id rival_of_ids[] = {
+	{ .compatible = "test,page" },
+	{ }
+};
+
 static struct platform_driver rival_driver = {
 	.probe = rival_probe,
 	.driver = {
 		.name = "vmclock",
 		.acpi_match_table = rival_ids,
+		.of_match_table = rival_of_ids,
 	},
 };
 

@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "clock-link.h"
-#include "tsc.h"
+#include "counter.h"
 
 /*
  * For this long, so that it is quiet on both sides at least once; and at least
@@ -49,12 +49,12 @@ static struct interval exchange(struct clock_link *link, uint64_t request)
 {
 	uint64_t h1, h2, guest;
 
-	h1 = tsc_ordered();
+	h1 = counter_ordered();
 	atomic_store(&link->request, request);
 	for (int spins = 1; atomic_load(&link->answer) != request; spins++)
 		if (spins % SPINS == 0)
 			sched_yield();
-	h2 = tsc_ordered();
+	h2 = counter_ordered();
 	guest = atomic_load(&link->counter);
 	return (struct interval){ guest - h2, guest - h1 };
 }
@@ -89,7 +89,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	link = mmap(NULL, LINK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[1]),
-		    LINK_ADDRESS);
+		    LINK_OFFSET);
 	if (link == MAP_FAILED) {
 		perror("clock-exchange: the guest's RAM");
 		return 1;

@@ -12,8 +12,13 @@
 
 #include <stdint.h>
 
-/* Guest-physical, and the offset in the file that is the guest's RAM. */
-#define LINK_ADDRESS	0x1f00f000
+/* The offset in the file that is the guest's RAM, and guest-physical. */
+#define LINK_OFFSET	0x1f00f000
+#ifdef __aarch64__
+#define LINK_ADDRESS	(0x40000000 + LINK_OFFSET)
+#else
+#define LINK_ADDRESS	LINK_OFFSET
+#endif
 #define LINK_SIZE	4096
 #define LINK_GO		UINT64_MAX
 

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 #include "clock-link.h"
-#include "tsc.h"
+#include "counter.h"
 
 static struct clock_link *map_link(void)
 {
@@ -31,10 +31,10 @@ int main(void)
 
 	while ((request = atomic_load(&link->request)) != LINK_GO) {
 		if (request == last) {
-			__builtin_ia32_pause();
+			cpu_relax();
 			continue;
 		}
-		atomic_store(&link->counter, tsc_ordered());
+		atomic_store(&link->counter, counter_ordered());
 		atomic_store(&link->answer, request);
 		last = request;
 	}

@@ -16,7 +16,7 @@
 #include <sys/timex.h>
 #include <time.h>
 
-#include "tsc.h"
+#include "counter.h"
 
 #define TRIES		16
 #define INTERVAL_NS	20000000L
@@ -39,7 +39,7 @@ static struct sample sample_once(void)
 	struct sample s;
 
 	s.before = realtime_ns();
-	s.counter = tsc_ordered();
+	s.counter = counter_ordered();
 	s.after = realtime_ns();
 	return s;
 }

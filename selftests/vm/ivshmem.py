@@ -33,7 +33,7 @@ NO_PAGE = b"somebody else's memory".ljust(64, b"!")
 class Functions:
     """The memory of all of them, and the server of the doorbell."""
 
-    def __init__(self, stack, socket_path):
+    def __init__(self, stack, socket_path, counter):
         self.path = socket_path
         self.bell = os.eventfd(0)
         stack.callback(os.close, self.bell)
@@ -44,7 +44,7 @@ class Functions:
             os.truncate(fd, size)
             self.fds.append(fd)
             self.memory.append(mmap.mmap(fd, size))
-            content = NO_PAGE if page is None else pages.content(page)
+            content = NO_PAGE if page is None else pages.content(page, counter)
             self.memory[-1][:len(content)] = content
 
     def options(self):

@@ -7,7 +7,7 @@
 #	kernel.sh BUILD SERIES	writes BUILD/kernel-SERIES.mk
 #
 # SERIES is 5.10, 6.12 or 7.2, debug for what debug-kernel.sh builds, or arm64,
-# which is 6.12 and only built for; 6.1 is Debian 12's own, which setup.sh sees to.
+# which is 6.12 for that machine; 6.1 is Debian 12's own, which setup.sh sees to.
 set -eu
 
 build=$1
@@ -18,6 +18,8 @@ name=kernel-$series
 in_tree=
 # What vmclock.ko needs and this kernel does not have built in, in this order.
 before=
+# What programs for the guest are linked with, if it is no machine like this one.
+libraries=
 
 # The compiler is the system's.
 shallow() {
@@ -46,13 +48,16 @@ deep() {
 	make="env -u MAKEFLAGS $(realpath "$here")/in-root.sh $tree $build make CONFIG_DEBUG_INFO_BTF_MODULES="
 }
 
-# The headers' programs are for arm64: take this machine's in their place.
+# The headers' programs are for arm64: take this machine's in their place. And
+# libraries, for programs that run there.
 cross() {
-	tree=$("$here/suite.sh" -a arm64 "$name" "$1" "linux-headers-$2.*-cloud-arm64" \
-		"linux-headers-$2.*-common")
+	tree=$("$here/suite.sh" -a arm64 "$name-guest" "$1" "linux-headers-$2.*-cloud-arm64" \
+		"linux-headers-$2.*-common" "linux-image-$2.*-cloud-arm64")
+	libraries=$("$here/suite.sh" -a arm64 libraries-arm64 bookworm liburing-dev \
+		libjansson-dev libinih-dev)
 	kver=$(basename "$tree"/usr/src/linux-headers-*-cloud-arm64 | sed 's/^linux-headers-//')
 	kdir=$tree/usr/src/linux-headers-$kver
-	vmlinuz=
+	vmlinuz=$tree/boot/vmlinuz-$kver
 	kbuild=linux-kbuild-${kver%-cloud-arm64}
 	tools=$("$here/suite.sh" "$kbuild" "$1" "$kbuild")
 	ln -sfn "$tools/usr/lib/$kbuild" "$tree/usr/lib/$kbuild"
@@ -87,5 +92,6 @@ cat >"$mk.new" <<-END
 	GUEST_MAKE := $make
 	GUEST_IN_TREE := $in_tree
 	GUEST_BEFORE := $before
+	GUEST_LIBRARIES := $libraries
 END
 mv "$mk.new" "$mk"

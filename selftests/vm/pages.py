@@ -19,7 +19,7 @@ its ACPI node, \\_SB_.VCPN, and look at what the driver made of it:
  A  AMZNC10C  0x1000  0x1000           lies in RAM that the kernel uses
  B  AMZNC10C  0x1000  0x1000           good; NOTIFICATION_PRESENT
 
-What is not said is as in page 0: version 1, counter TSC, seq_count 2,
+What is not said is as in page 0: version 1, the machine's counter, seq_count 2,
 disruption marker 0x1111, flags TAI_OFFSET_VALID | PERIOD_MAXERROR_VALID |
 TIME_MAXERROR_VALID | GENERATION_PRESENT, TAI offset -37, shift 31, period
 0xE5109EC205D7BEA7 +/- 0xC0275149A4, C1 0, T1 1767225637.5 s +/- 1200 ns,
@@ -46,6 +46,12 @@ ROOM = 0x10000
 RAM_IN_USE = 0x10000000
 # The last page there is for the clock exchange, see clock-link.h.
 LINK = BASE + ROOM - PAGE
+
+# What depends on the machine's counter; an emulated arm64's has 62.5 MHz.
+TSC = {"counter_id": 1, "period_shift": 31, "period": 0xE5109EC205D7BEA7,
+       "period_maxerror": 0xC0275149A4}
+ARM_VCT = {"counter_id": 0, "period_shift": 25, "period": 0x89705F4136B4A597,
+           "period_maxerror": 0x734ACA5F63}
 
 LAYOUT = struct.Struct("<IIHBBIQQ2xBBhBBQQQQQQQQQ")
 GOOD = {
@@ -115,15 +121,15 @@ def ssdt(directory):
     return asl.with_suffix(".aml")
 
 
-def content(n):
+def content(n, counter):
     """The bytes of page N that are not zero."""
-    return LAYOUT.pack(*(GOOD | PAGES[n][0]).values())
+    return LAYOUT.pack(*(GOOD | counter | PAGES[n][0]).values())
 
 
-def fill(ram):
+def fill(ram, counter):
     """Write the pages into guest RAM, an mmap."""
     for n, (_, _, offset, _) in enumerate(PAGES):
-        page = content(n)
+        page = content(n, counter)
         start = BASE + n * PAGE + offset
         ram[start:start + len(page)] = page
 

@@ -38,7 +38,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import kernel_log		# pylint: disable=wrong-import-position
+import arm64		# pylint: disable=wrong-import-position
+import kernel_log
 import pages
 import planted
 import referee
@@ -150,9 +151,10 @@ class Run:
             if self.args.mode == "unstable":
                 self.served = served.Served(stack, self.build, self.logs)
                 options = self.served.options()
+            machine = arm64.Machine if self.args.series == "arm64" else vm.Machine
             self.machine = stack.enter_context(
-                vm.Machine(self.args.kernel, image, self.logs, self.args.mode, self.args.set,
-                           options, self.args.qemu))
+                machine(self.args.kernel, image, self.logs, self.args.mode, self.args.set,
+                        options, self.args.qemu))
             self.stack = stack
             self.selector = stack.enter_context(selectors.DefaultSelector())
             self.record = stack.enter_context(open(self.logs / "output.log", "w",
@@ -390,7 +392,7 @@ def parse_args():
     parser.add_argument("mode", choices=("stock", "unstable", "soak", "feed", "host",
                                          "planted", "run", "bench"))
     parser.add_argument("--build", required=True, help="the build directory")
-    parser.add_argument("--qemu", default="qemu-system-x86_64", help="the emulator")
+    parser.add_argument("--qemu", help="another emulator")
     parser.add_argument("--kernel", required=True, help="the guest's kernel image")
     parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")
     parser.add_argument("--before", action="append", default=[], metavar="MODULE",

@@ -5,7 +5,7 @@
 # packages, fetches the guest's kernel and a few files of its source into a
 # cache, and tells make where everything is.
 #
-#	setup.sh BUILD [soak|debug|host]	writes BUILD/setup.mk
+#	setup.sh BUILD [soak|debug|host|arm64]	writes BUILD/setup.mk
 #
 # The cache is VMCLOCK_CACHE, by default ~/.cache/vmclock. What is there is
 # neither fetched nor unpacked again.
@@ -17,6 +17,7 @@ build=$1
 cache=${VMCLOCK_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmclock}
 codename=bookworm
 qemu_min=1:10.0
+emulators=qemu-system-x86
 headers=linux-headers-cloud-amd64
 # shellcheck source=selftests/vm/apt.sh
 . "$here/apt.sh"
@@ -79,6 +80,15 @@ libcurl4: the same
 libssh2-1: the same"
 fi
 
+# And only a guest of that kind these.
+if [ "${2-}" = arm64 ]; then
+	packages="$packages
+device-tree-compiler: describes the test pages to it
+gcc-arm-linux-gnueabihf: builds a test for its 32-bit programs
+libc6-dev-armhf-cross: the C library's headers for that"
+	emulators="$emulators qemu-system-arm"
+fi
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
@@ -122,12 +132,14 @@ install_packages() {
 }
 
 have_qemu() {
-	dpkg --compare-versions "$(installed_version qemu-system-x86)" ge $qemu_min
+	for emulator in $emulators; do
+		dpkg --compare-versions "$(installed_version "$emulator")" ge $qemu_min || return
+	done
 }
 
 install_qemu() {
 	have_qemu && return
-	say "installing qemu-system-x86 from $codename-backports: the guest; its vmclock device came with QEMU 10.0"
+	say "installing $emulators from $codename-backports: the guest; its vmclock device came with QEMU 10.0"
 	apt_update
 	if [ -z "$(mirror $codename-backports)" ]; then
 		list=/etc/apt/sources.list.d/vmclock-backports.sources
@@ -136,8 +148,9 @@ install_qemu() {
 		updated=
 		apt_update
 	fi
+	# shellcheck disable=SC2086	# a list of names
 	retry apt_root install --no-install-recommends -t $codename-backports \
-		qemu-system-x86 || die "apt-get install failed"
+		$emulators || die "apt-get install failed"
 	have_qemu || die "QEMU is still older than $qemu_min"
 }
 

@@ -15,8 +15,8 @@
 #include <vmclk.h>
 
 #include "clock-link.h"
+#include "counter.h"
 #include "stamp-ring.h"
-#include "tsc.h"
 
 #define INTERVAL_NS	5000000L
 #define IDLE_NS		1000000L
@@ -48,12 +48,12 @@ static void *answer(void *argument)
 	for (unsigned int spins = SPINS;; spins++) {
 		request = atomic_load(&link->request);
 		if (request == last) {
-			__builtin_ia32_pause();
+			cpu_relax();
 			if (spins >= SPINS)
 				pause_ns(IDLE_NS);
 			continue;
 		}
-		atomic_store(&link->counter, tsc_ordered());
+		atomic_store(&link->counter, counter_ordered());
 		atomic_store(&link->answer, request);
 		last = request;
 		spins = 0;

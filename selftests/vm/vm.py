@@ -20,7 +20,7 @@ import rtc
 # Two processors under emulation make the kernel distrust the TSC by itself.
 TSC = {"unstable": "tsc=unstable"}
 TSC_TRUSTED = "tsc=reliable clocksource=tsc"
-CMDLINE = ("console=ttyS0 cryptomgr.notests nokaslr"
+CMDLINE = ("cryptomgr.notests nokaslr"
            " mitigations=off oops=panic panic=-1 slub_debug=FZPU"
            " kfence.sample_interval=1 init_on_free=1 nosoftlockup"
            " rcupdate.rcu_cpu_stall_suppress=1")
@@ -83,12 +83,14 @@ def pack(root, path):
 class Machine:
     """A running guest. A context manager: leaving it ends everything."""
 
+    emulator = "qemu-system-x86_64"
+    counter = pages.TSC
     room = pages.ROOM		# RAM that the guest's kernel leaves alone
 
     def __init__(self, kernel, image, logs, mode, environment=(), more_options=(),
-                 program="qemu-system-x86_64"):
+                 program=None):
         self.kernel, self.image, self.logs = kernel, image, logs
-        self.program = program
+        self.program = program or self.emulator
         self.more_options = list(more_options)
         self.own_pages = mode in ("stock", "unstable", "soak")
         self.tsc = TSC.get(mode, TSC_TRUSTED)
@@ -107,7 +109,7 @@ class Machine:
             output, link, bell = (self.listen(stack, name) for name in ("output", "link", "bell"))
             self.make_ram(stack)
             if self.own_pages:
-                self.functions = ivshmem.Functions(stack, self.tmp / "bell")
+                self.functions = ivshmem.Functions(stack, self.tmp / "bell", self.counter)
             log = stack.enter_context(open(self.logs / "qemu.log", "wb"))
             command = [*self.command(), *self.add_port(), *self.add_pages(), *self.more_options]
             self.qemu = start(command, stdout=log, stderr=log,
@@ -126,21 +128,29 @@ class Machine:
         self.stack.close()
 
     def command(self):
-        """QEMU's command line; the serial ports are in the guest's order."""
-        serial = [f"file:{self.logs}/console.log", "chardev:output",
-                  f"file:{self.tmp}/token", "chardev:link"]
-        return [self.program, "-machine", "q35,aux-ram-share=on,memory-backend=ram",
+        """QEMU's command line."""
+        return [self.program, *self.board(),
                 "-object", f"memory-backend-file,id=ram,size={MEMORY},share=on,"
                 f"mem-path=/proc/self/fd/{self.ram_fd}",
-                "-device", "vmclock", "-accel", "tcg", "-cpu", "max", "-smp", "2",
+                "-accel", "tcg", "-smp", "2",
                 "-m", f"{MEMORY >> 20}M", "-display", "none", "-nodefaults",
                 "-no-user-config", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.image, "-append",
-                f"{CMDLINE} {self.tsc} {self.iomem} memmap={self.room}${pages.BASE:#x}"
+                f"{CMDLINE} {self.board_cmdline()} {self.iomem}"
                 f" vmclock.token={self.token} {self.environment}",
                 "-chardev", f"socket,id=output,path={self.tmp}/output",
-                "-chardev", f"socket,id=link,path={self.tmp}/link",
+                "-chardev", f"socket,id=link,path={self.tmp}/link"]
+
+    def board(self):
+        """The machine and its device; the serial ports are in the guest's order."""
+        serial = [f"file:{self.logs}/console.log", "chardev:output",
+                  f"file:{self.tmp}/token", "chardev:link"]
+        return ["-machine", "q35,aux-ram-share=on,memory-backend=ram", "-cpu", "max",
+                "-device", "vmclock",
                 *(word for port in serial for word in ("-serial", port))]
+
+    def board_cmdline(self):
+        return f"console=ttyS0 {self.tsc} memmap={self.room}${pages.BASE:#x}"
 
     def listen(self, stack, name):
         """A socket for QEMU to connect a serial port to."""
@@ -176,7 +186,7 @@ class Machine:
         """Put our own pages into RAM; QEMU's options for that."""
         if not self.own_pages:
             return []
-        pages.fill(self.ram)
+        pages.fill(self.ram, self.counter)
         return ["-acpitable", f"file={pages.ssdt(self.tmp)}", *self.functions.options()]
 
     def function_fds(self):
