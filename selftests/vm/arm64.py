@@ -9,18 +9,26 @@ as the kernel has no mapping of. It has an interrupt, which the link raises:
 
  ring 11                  answer ok
 
+The page that is fed is that of an ivshmem function, with a file of vmclock-hostd as
+its memory. The writer is one for arm64, and runs in QEMU's user mode: its counter is
+then what the machine's is, the host's time in units of 16 ns, but counted from
+another moment. So do the others that read the counter on this side.
+
 The console is the board's port, the others are on a PCI card: the first of those is
 not used, so that the guest knows the rest by the names they have elsewhere.
 """
 
+import mmap
 import pathlib
 import socket
 import subprocess
+import time
 
 import pages
 import qmp
 import vm
 
+BOARD, CPU = "virt,gic-version=2", "cortex-a57"
 RAM = 0x40000000
 NOTIFIED = 11
 # An input of the interrupt controller that the board leaves free.
@@ -77,15 +85,19 @@ def reserved(room):
                                  (own + pages.PAGE, room, "no-map;")))
 
 
-def device_tree(board, directory, room):
+def describe():
+    """The nodes of all pages."""
+    return device(MARKERS, "", 0, pages.PAGE) + "".join(
+        device(n, *where) for n, (_, *where) in enumerate(pages.PAGES))
+
+
+def device_tree(board, directory, room, devices):
     """QEMU's own, with our nodes in it; return the path."""
     own, tree = (pathlib.Path(directory) / name for name in ("board.dtb", "tree.dtb"))
     subprocess.run([*board, "-machine", f"dumpdtb={own}"], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     source = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", own], check=True, text=True,
                             stdout=subprocess.PIPE).stdout
-    devices = device(MARKERS, "", 0, pages.PAGE) + "".join(
-        device(n, *where) for n, (_, *where) in enumerate(pages.PAGES))
     source += TREE.format(reserved=reserved(room), devices=devices)
     subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", tree], check=True, text=True,
                    input=source)
@@ -96,7 +108,9 @@ class Machine(vm.Machine):
     """A running guest."""
 
     emulator = "qemu-system-aarch64"
+    run_by = ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", "-cpu", CPU)
     counter = pages.ARM_VCT
+    creep = 625			# here, the host's time is known in microseconds
 
     def __enter__(self):
         super().__enter__()
@@ -111,7 +125,7 @@ class Machine(vm.Machine):
         return self
 
     def board(self):
-        return ["-machine", "virt,gic-version=2,memory-backend=ram", "-cpu", "cortex-a57",
+        return ["-machine", f"{BOARD},memory-backend=ram", "-cpu", CPU,
                 "-serial", f"file:{self.logs}/console.log",
                 "-chardev", "null,id=unused", "-chardev", f"file,id=token,path={self.tmp}/token",
                 "-device", "pci-serial-4x,chardev1=unused,chardev2=output,chardev3=token,"
@@ -123,14 +137,40 @@ class Machine(vm.Machine):
         return "console=ttyAMA0"
 
     def add_pages(self):
+        """The device tree, and what it does not describe."""
+        devices = describe() if self.own_pages else ""
+        board = [self.program, "-machine", BOARD, "-cpu", CPU, "-smp", "2",
+                 "-m", f"{vm.MEMORY >> 20}M", "-display", "none", "-nodefaults"]
+        words = ["-dtb", device_tree(board, self.tmp, self.room, devices)]
         if not self.own_pages:
-            return []
+            return words + self.add_fed_page()
         pages.fill(self.ram, self.counter)
         markers = pages.LAYOUT.pack(*MARKERS_ONLY.values())
         self.ram[(at := pages.BASE + MARKERS * pages.PAGE):at + len(markers)] = markers
-        board = [self.program, "-machine", "virt,gic-version=2", "-cpu", "cortex-a57", "-smp", "2",
-                 "-m", f"{vm.MEMORY >> 20}M", "-display", "none", "-nodefaults"]
-        return ["-dtb", device_tree(board, self.tmp, self.room), *self.functions.options()]
+        return words + self.functions.options()
+
+    def add_fed_page(self):
+        """A file with the page that a writer leaves: no time, until one comes again."""
+        page = self.tmp / "page"
+        with open(self.logs / "page.log", "wb") as log:
+            # The logs are in BUILD/vm/NAME.
+            writer = vm.start([*self.run_by, self.logs.parents[1] / "userspace/vmclock-hostd",
+                               self.page_option(), "--tsc-offset=0", "--force-counter",
+                               "--assume-synchronized=1ms"], stdout=log, stderr=log)
+            deadline = time.monotonic() + qmp.PATIENCE
+            while not page.exists() and writer.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            if vm.stop(writer):
+                raise OSError(f"no page, see {log.name}")
+        return ["-object", "memory-backend-file,id=fed,size=4K,share=on,readonly=on,"
+                f"mem-path={page}", "-device", "ivshmem-plain,memdev=fed"]
+
+    def page_option(self):
+        return f"--file={self.tmp / 'page'}"
+
+    def vmclock_page(self):
+        with open(self.tmp / "page", "rb") as page:
+            return mmap.mmap(page.fileno(), pages.PAGE, prot=mmap.PROT_READ)
 
     def answer(self, line):
         return self.ring() if line.split() == ["ring", str(NOTIFIED)] else super().answer(line)

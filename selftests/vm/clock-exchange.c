@@ -8,8 +8,8 @@
  * FD is the inherited file descriptor of the guest's RAM. It takes two seconds, or
  * as long as is said. An exchange that
  * left at h1 and came back at h2 (host), with the guest's reading g in
- * between, proves that the offset is in [g - h2, g - h1]. All exchanges
- * together prove the intersection. It is printed as
+ * between, proves that the offset is in [g - h2, g - h1], but for the grain of the
+ * host's counter. All exchanges together prove the intersection. It is printed as
  *
  *	offset=N error=N
  *
@@ -56,7 +56,7 @@ static struct interval exchange(struct clock_link *link, uint64_t request)
 			sched_yield();
 	h2 = counter_ordered();
 	guest = atomic_load(&link->counter);
-	return (struct interval){ guest - h2, guest - h1 };
+	return (struct interval){ guest - (h2 + COUNTER_GRAIN), guest - h1 };
 }
 
 /* Returns false if there is nothing in common. */

@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #ifdef __aarch64__
+/* How much later it may be than it says: QEMU's user mode knows microseconds. */
+#define COUNTER_GRAIN	63
+
 /*
  * The virtual counter, in program order: the first barrier keeps the reading from
  * moving above a load that the program has looked at, the second keeps what follows
@@ -23,6 +26,8 @@ static inline void cpu_relax(void)
 	__asm__ __volatile__("yield" : : : "memory");
 }
 #else
+#define COUNTER_GRAIN	0
+
 /*
  * The time stamp counter, in program order: the first fence keeps the reading
  * from moving up, the second keeps what follows from moving above it.

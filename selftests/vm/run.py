@@ -17,10 +17,12 @@ guest runs is in MODE.list, and in MODE-SERIES.list for a series of kernels:
 
   [status=N] PROGRAM [ARGUMENT...]
   also PROGRAM
+  x86 LINE
 
 PROGRAM is a path below the build directory and, in the guest, below /. It
 speaks TAP, or with status=N is one test: does it exit with N? The second form
-only puts a program there, for others to use.
+only puts a program there, for others to use; the third one is for the machine
+that has its name only.
 """
 
 import argparse
@@ -51,11 +53,6 @@ import vm
 TIMEOUT = 900
 PROGRAM_TIMEOUT = 300
 LINE_MAX = 65536
-# Cycles, about 10 us. QEMU's emulated counter must not go back, so QEMU moves its
-# offset when one host CPU's counter is found behind another's: 0.7 us were seen
-# on a busy machine. It counts as an error of the offset, and is checked at the
-# end.
-CREEP = 30000
 PEER = "clock-peer"
 PEER_AGAIN = "clock-peer-again"
 # What the harness says before and after each test. It is in the log.
@@ -87,7 +84,9 @@ def read_list(mode, series, seconds):
     text = "".join(path.read_text() for path in
                    (HERE / f"{mode}.list", HERE / f"{mode}-{series}.list") if path.exists())
     text = text.replace("@SECONDS@", str(seconds))
-    lines = [line for line in text.splitlines() if line.strip() and line[0] != "#"]
+    lines = [line.removeprefix("x86 ") for line in text.splitlines()
+             if line.strip() and line[0] != "#"
+             and not (series == "arm64" and line.startswith("x86 "))]
     extra = {line.split()[1] for line in lines if line.startswith("also ")}
     programs = [Program(line) for line in lines if not line.startswith("also ")]
     if len({program.name for program in programs}) < len(programs):
@@ -241,7 +240,8 @@ class Run:
     def exchange(self):
         """Measure the guest's counter against the host's: offset, error."""
         ram_fd = self.machine.ram_fd
-        measured = subprocess.run([self.build / "vm/clock-exchange", str(ram_fd)],
+        measured = subprocess.run([*self.machine.run_by, self.build / "vm/clock-exchange",
+                                   str(ram_fd)],
                                   pass_fds=(ram_fd,), stdout=subprocess.PIPE, text=True,
                                   check=False, timeout=120)
         match = re.fullmatch(r"offset=(-?\d+) error=(\d+)\n", measured.stdout)
@@ -256,7 +256,7 @@ class Run:
     def feed(self):
         """The guest answers the exchange: find the offset, start the writer."""
         offset, error = self.exchange()
-        error += CREEP
+        error += self.machine.creep
         self.start_hostd(offset, error)
         if self.args.mode == "host":
             self.plug_device()
@@ -275,7 +275,8 @@ class Run:
                                 f" {self.referee.offset} +/- {self.referee.error} before")
 
     def start_hostd(self, offset, error):
-        command = [self.build / "userspace/vmclock-hostd", self.page_option(),
+        command = [*self.machine.run_by, self.build / "userspace/vmclock-hostd",
+                   self.page_option(),
                    f"--tsc-offset={offset}", f"--tsc-offset-error={error}",
                    f"--assume-synchronized={self.args.assume_synchronized}",
                    *shlex.split(self.args.hostd_options)]
@@ -285,12 +286,12 @@ class Run:
         self.say(f"the host's clock is taken as synchronised within"
                  f" {self.args.assume_synchronized} (--assume-synchronized)")
         self.say(f"guest counter = host counter {offset:+} +/- {error} cycles, measured;"
-                 f" {CREEP} of them in case it creeps")
+                 f" {self.machine.creep} of them in case it creeps")
 
     def page_option(self):
         if self.args.mode == "host":
             return f"--vhost-socket={self.machine.tmp}/clock"
-        return f"--qemu-pid={self.machine.qemu.pid}"
+        return self.machine.page_option()
 
     def plug_device(self):
         tmp = self.machine.tmp
@@ -300,7 +301,7 @@ class Run:
         self.device.plug()
 
     def start_referee(self, offset, error):
-        clock = vm.start([self.build / "vm/host-clock"], stdout=subprocess.PIPE, bufsize=0)
+        clock = vm.start([*self.machine.run_by, self.build / "vm/host-clock"], stdout=subprocess.PIPE, bufsize=0)
         self.stack.callback(vm.stop, clock)
         self.referee = referee.Referee(referee.HostClock(), offset, error, self.lines_expected())
         self.watch(clock.stdout, clock.stdout.read, self.host_clock)
