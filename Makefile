@@ -396,6 +396,7 @@ help:
 	@echo "                 check-vm-life: a machine that is saved, restored and moved all the time"
 	@echo "                 on Debian's 6.1 and the most on 7.2; KERNEL=5.10, 6.1, 6.12 or 7.2 picks one"
 	@echo "make check-kernels  what runs in VMs, on all of these kernels"
+	@echo "make check-vm-arm64  the part of these that is an arm64 guest, emulated"
 	@echo "make check-debug what runs in VMs, on a kernel with KASAN, lockdep, kmemleak and UBSAN, which"
 	@echo "                 is built first: an hour or several"
 	@echo "make check-host  the clock device with a newer QEMU, the kernel's driver, and rust-vmm;"
