@@ -158,7 +158,7 @@ void clock_give_rate(const struct clock *c, const struct guest_counter *guest,
 	/* As the next reading's will be, for which there is no line either. */
 	if (c->rate.count)
 		calibrate_rate_inherit(rate, &c->rate, guest,
-				       scale_time(scale, &c->reading, NULL) -
+				       scale_time(scale, &c->reading, NULL, 0) -
 				       without_leaps(&c->reading));
 }
 

@@ -41,25 +41,63 @@ void scale_init(struct scale *scale, const struct source_reading *reading,
 	}
 }
 
+/* Does the kernel say that the offset is another by @change because of a leap second? */
+static bool is_announced(const struct source_reading *reading, int change)
+{
+	uint8_t leap = reading->leap_indicator;
+
+	return change == 1 ? leap == VMCLOCK_PAGE_LEAP_POS || leap == VMCLOCK_PAGE_LEAP_POST_POS :
+	       change == -1 && leap == VMCLOCK_PAGE_LEAP_POST_NEG;
+}
+
 static vmclock_u128 distance(vmclock_u128 a, vmclock_u128 b)
 {
 	return a > b ? a - b : b - a;
 }
 
+/* How far the line and the reading may be apart; half a leap second if nobody knows. */
+static vmclock_u128 tolerance(const struct source_reading *reading,
+			      const struct calibrate_line *line, uint64_t counter)
+{
+	uint64_t ns = VMCLOCK_NSEC_PER_SEC / 2, sum;
+
+	if (line->bounded && reading->bounded &&
+	    !__builtin_add_overflow(vmclock_math_maxerror_ns(&line->max, counter),
+				    reading->maxerror_ns, &sum))
+		ns = sum;
+	return ((vmclock_u128)ns << 64) / VMCLOCK_NSEC_PER_SEC;
+}
+
+/* The kernel's offset is another by @change, the time is @kept or @moved: which? */
+static bool is_moved(const struct source_reading *reading, int change, vmclock_u128 kept,
+		     vmclock_u128 moved, const struct calibrate_line *line, uint64_t counter)
+{
+	vmclock_u128 to_kept, to_moved, limit;
+	struct vmclock_time t;
+
+	if (!line || !vmclock_math_time(&line->max, counter, &t))
+		return is_announced(reading, change);
+	limit = tolerance(reading, line, counter);
+	to_kept = distance(kept, (vmclock_u128)t.sec << 64 | t.frac);
+	to_moved = distance(moved, (vmclock_u128)t.sec << 64 | t.frac);
+	if ((to_kept <= limit) != (to_moved <= limit))
+		return to_moved <= limit;
+	return is_announced(reading, change) || to_moved < to_kept;
+}
+
 vmclock_u128 scale_time(struct scale *scale, const struct source_reading *reading,
-			const vmclock_u128 *expected)
+			const struct calibrate_line *line, uint64_t counter)
 {
 	/* The kernel's own TAI is right by definition of SCALE_KERNEL. */
 	bool is_told = scale->origin == SCALE_KERNEL &&
 		       reading->kernel_tai >= SOURCE_TAI_MIN;
-	int moved_base = is_told ? reading->kernel_tai :
-			 scale->base + reading->kernel_tai - scale->kernel_tai;
+	int change = reading->kernel_tai - scale->kernel_tai;
+	int moved_base = is_told ? reading->kernel_tai : scale->base + change;
 	vmclock_u128 kept = reading->realtime + ((vmclock_u128)scale->base << 64);
 	vmclock_u128 moved = reading->realtime + ((vmclock_u128)moved_base << 64);
 
 	scale->kernel_tai = reading->kernel_tai;
-	if (!is_told && (!expected ||
-			 distance(kept, *expected) <= distance(moved, *expected)))
+	if (!is_told && (!change || !is_moved(reading, change, kept, moved, line, counter)))
 		return kept;
 	scale->base = moved_base;
 	return moved;

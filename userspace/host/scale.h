@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "calibrate-line.h"
 #include "leap.h"
 #include "source-kernel.h"
 
@@ -54,14 +55,19 @@ void scale_init(struct scale *scale, const struct source_reading *reading,
  * scale_time() - a reading's time in the scale of calibration
  * @scale: the scale; its base follows a leap second here
  * @reading: the reading
- * @expected: the time the present line gives, or NULL: it tells whether a
- *	change of the kernel's TAI offset was a leap second (CLOCK_REALTIME
- *	went the other way) or somebody told the kernel (it did not)
+ * @line: the present line, or NULL
+ * @counter: the reading's, as @line counts
+ *
+ * When the kernel's TAI offset changes, either there was a leap second and
+ * CLOCK_REALTIME went the other way, or somebody told the kernel and it did not.
+ * What the line's bound allows decides. Where that allows both or neither, the
+ * kernel's leap second state does, which somebody may have cleared since; then
+ * what is nearer to the line. Without a line and that state, it was no leap second.
  *
  * Return: the time, 2^-64 s.
  */
 vmclock_u128 scale_time(struct scale *scale, const struct source_reading *reading,
-			const vmclock_u128 *expected);
+			const struct calibrate_line *line, uint64_t counter);
 
 /**
  * scale_restart() - look the offset up again after the clock was set

@@ -125,9 +125,6 @@ static void log_calibration(const struct vm *vm)
 static void translate(struct vm *vm, const struct source_reading *from,
 		      struct calibrate_reading *to)
 {
-	struct vmclock_time t;
-	vmclock_u128 expected;
-
 	*to = (struct calibrate_reading){
 		.counter = guest_counter_from_host(&vm->guest, from->counter),
 		.slack = guest_counter_ticks(&vm->guest, from->slack),
@@ -136,12 +133,8 @@ static void translate(struct vm *vm, const struct source_reading *from,
 		.maxerror_ns = from->maxerror_ns,
 		.esterror_ns = from->esterror_ns,
 	};
-	if (vm->cal.has_line && vmclock_math_time(&vm->cal.line.max, to->counter, &t)) {
-		expected = (vmclock_u128)t.sec << 64 | t.frac;
-		to->time = scale_time(&vm->scale, from, &expected);
-	} else {
-		to->time = scale_time(&vm->scale, from, NULL);
-	}
+	to->time = scale_time(&vm->scale, from, vm->cal.has_line ? &vm->cal.line : NULL,
+			      to->counter);
 }
 
 static int publish_line(struct vm *vm, const struct source_reading *reading)

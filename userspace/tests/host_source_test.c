@@ -173,15 +173,26 @@ static const struct leap_list leap_2016 = {
 static struct source_reading at(int64_t utc, int kernel_tai)
 {
 	return (struct source_reading){
-		.realtime = (vmclock_u128)utc << 64, .kernel_tai = kernel_tai,
+		.realtime = (vmclock_u128)utc << 64, .kernel_tai = kernel_tai, .bounded = true,
 	};
 }
 
+static uint64_t seconds_by(struct scale *scale, struct source_reading r, uint64_t expected,
+			   uint64_t expected_ms, uint64_t maxerror_ms)
+{
+	struct calibrate_line line = {
+		.max.time = { expected, expected_ms * (UINT64_MAX / 1000) },
+		.max.maxerror_ns = maxerror_ms * 1000000,
+		.bounded = maxerror_ms,
+	};
+
+	return scale_time(scale, &r, &line, 0) >> 64;
+}
+
+/* @expected: 0 where there is no line */
 static uint64_t seconds(struct scale *scale, struct source_reading r, uint64_t expected)
 {
-	vmclock_u128 time = (vmclock_u128)expected << 64;
-
-	return scale_time(scale, &r, expected ? &time : NULL) >> 64;
+	return expected ? seconds_by(scale, r, expected, 0, 1) : scale_time(scale, &r, NULL, 0) >> 64;
 }
 
 TAP_TEST(a_kernel_that_knows_the_offset_gives_tai)
@@ -251,6 +262,54 @@ TAP_TEST(a_leap_second_does_not_disturb_the_line)
 	is_u64(seconds(&scale, at(LEAP_2016 + 1, 1), LEAP_2016 + 38), LEAP_2016 + 38);
 	ok(scale_tai_offset(&scale, &offset));
 	is_int(offset, -37);
+}
+
+/* Of UTC + 36, in the second after a leap second of which it was told. */
+static uint64_t seconds_after_leap(uint8_t indicator, int kernel_tai, uint64_t line_sec,
+				   uint64_t line_ms, uint64_t maxerror_ms)
+{
+	struct source_reading r = at(LEAP_2016, 10);
+	struct scale scale;
+	int given = -36;
+
+	scale_init(&scale, &r, &no_list, false, &given);
+	r = at(LEAP_2016, kernel_tai);
+	r.leap_indicator = indicator;
+	if (!line_sec)
+		return seconds(&scale, r, 0) - LEAP_2016;
+	return seconds_by(&scale, r, LEAP_2016 + line_sec, line_ms, maxerror_ms) - LEAP_2016;
+}
+
+TAP_TEST(a_line_too_far_off_to_tell_a_leap_second_leaves_that_to_the_kernel)
+{
+	/* 0.6 s from the truth, and 0.4 s from what it would be otherwise. */
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POS, 11, 36, 400, 700), 37);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 11, 36, 400, 700), 37);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_NEG, 9, 35, 600, 700), 35);
+	/* So too if it is not as good as it says, or says nothing and is. */
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 11, 36, 400, 100), 37);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 11, 36, 600, 0), 37);
+	/* Nobody says that it was one, or it was another: what is nearer. */
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_NONE, 11, 36, 400, 700), 36);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 9, 35, 600, 700), 36);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_NEG, 11, 36, 400, 700), 36);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_NONE, 11, 36, 600, 700), 37);
+}
+
+TAP_TEST(a_line_that_can_tell_is_asked_first)
+{
+	/* Somebody told the kernel, some time after a leap second. */
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 11, 36, 100, 200), 36);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_NONE, 11, 36, 900, 200), 37);
+}
+
+TAP_TEST(a_leap_second_before_the_first_line_is_the_kernels_to_tell)
+{
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 11, 0, 0, 0), 37);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_NEG, 9, 0, 0, 0), 35);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_NONE, 11, 0, 0, 0), 36);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 37, 0, 0, 0), 36);
+	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_NEG, 37, 0, 0, 0), 36);
 }
 
 TAP_TEST(a_utc_page_repeats_the_second_and_calibration_does_not)

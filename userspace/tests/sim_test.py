@@ -90,6 +90,12 @@ def a_year_of_a_reading_a_minute_keeps_them_too():
     check(markers > 10, f"{markers} markers: nothing happened")
 
 
+def a_line_half_a_second_off_passes_a_leap_second():
+    # After a reference that was wrong for a while; who asked the line alone whether
+    # there was a leap second was wrong by that second for good.
+    check(passes(1443980709, HOUR).bounds.at(.99) > 4e8, "the line was never far off")
+
+
 def a_seed_gives_the_same_run():
     check(simulate(5, HOUR) == simulate(5, HOUR), "two runs differ")
     check(simulate(5, HOUR) != simulate(6, HOUR), "two seeds do not differ")
@@ -133,6 +139,7 @@ def a_status_that_says_too_much_is_found():
 TESTS = [
     many_seeds_keep_all_promises,
     a_year_of_a_reading_a_minute_keeps_them_too,
+    a_line_half_a_second_off_passes_a_leap_second,
     a_seed_gives_the_same_run,
     a_bound_that_is_too_small_is_found,
     a_line_that_starts_elsewhere_is_found,

@@ -58,10 +58,6 @@ bool daemon_is_warming(const struct daemon *d)
 static void translate(struct daemon *d, const struct source_reading *from,
 		      struct calibrate_reading *to)
 {
-	struct vmclock_time t;
-	vmclock_u128 expected;
-	bool has_time;
-
 	*to = (struct calibrate_reading){
 		.counter = guest_counter_from_host(&d->guest, from->counter),
 		.slack = guest_counter_ticks(&d->guest, from->slack),
@@ -70,11 +66,8 @@ static void translate(struct daemon *d, const struct source_reading *from,
 		.maxerror_ns = from->maxerror_ns,
 		.esterror_ns = from->esterror_ns,
 	};
-	has_time = d->cal.has_line &&
-		   vmclock_math_time(&d->cal.line.max, to->counter, &t);
-	if (has_time)
-		expected = (vmclock_u128)t.sec << 64 | t.frac;
-	to->time = scale_time(&d->scale, from, has_time ? &expected : NULL);
+	to->time = scale_time(&d->scale, from, d->cal.has_line ? &d->cal.line : NULL,
+			      to->counter);
 }
 
 static void publish_line(struct daemon *d, const struct source_reading *reading)
