@@ -54,7 +54,7 @@ def passes(seed, seconds, *options):
 def pages(trace):
     """Where the trace has its pages"""
     at = trace.index(b"\n") + 1
-    size = {b"S": 8, b"U": 128, b"R": 24, b"N": 0, b"X": 0, b"E": 0}
+    size = {b"S": 8, b"U": 128, b"R": 24, b"N": 0, b"K": 0, b"X": 0, b"E": 0}
     while at < len(trace):
         kind = trace[at:at + 1]
         if kind == b"U":
@@ -94,6 +94,13 @@ def a_line_half_a_second_off_passes_a_leap_second():
     # After a reference that was wrong for a while; who asked the line alone whether
     # there was a leap second was wrong by that second for good.
     check(passes(1443980709, HOUR).bounds.at(.99) > 4e8, "the line was never far off")
+
+
+def a_page_that_nobody_serves_is_only_held_by_what_it_says():
+    # Its bound passes the limit of holdover while the daemon is dead; with the last
+    # seed between two looks of the daemon.
+    for seed in (1296, 1393, 1340):
+        passes(seed, HOUR)
 
 
 def a_seed_gives_the_same_run():
@@ -136,10 +143,18 @@ def a_status_that_says_too_much_is_found():
     check(judge(trace, 8).violations["synchronized with nothing"], "not found")
 
 
+def a_page_held_over_for_too_long_is_found():
+    trace = simulate(4, HOUR)
+    lost = [n for n, at in enumerate(pages(trace)) if trace[at + STATUS] == 3]
+    trace = tamper(trace, lost[19], MAXERROR, "<Q", lambda error: 129_000_000)
+    check(judge(trace, 8).violations["held over for too long"], "not found")
+
+
 TESTS = [
     many_seeds_keep_all_promises,
     a_year_of_a_reading_a_minute_keeps_them_too,
     a_line_half_a_second_off_passes_a_leap_second,
+    a_page_that_nobody_serves_is_only_held_by_what_it_says,
     a_seed_gives_the_same_run,
     a_bound_that_is_too_small_is_found,
     a_line_that_starts_elsewhere_is_found,
@@ -147,6 +162,7 @@ TESTS = [
     a_marker_that_comes_without_a_warning_is_found,
     a_leap_second_that_nobody_announced_is_found,
     a_status_that_says_too_much_is_found,
+    a_page_held_over_for_too_long_is_found,
 ]
 
 

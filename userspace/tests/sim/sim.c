@@ -145,6 +145,7 @@ static void read_reference(void)
 static void restart(void)
 {
 	daemon_kill(&sim.daemon);
+	trace_kill(&sim.trace, &sim.world);
 	for (uint64_t n = world_random(&sim.world) % 10; n; n--) {
 		world_advance(&sim.world, world_random(&sim.world) % (60 * NS_PER_SEC));
 		sample();

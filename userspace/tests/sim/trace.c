@@ -95,6 +95,12 @@ void trace_reading(struct trace *t, const struct world *w,
 	put_u64(t, reading->bounded);
 }
 
+void trace_kill(struct trace *t, const struct world *w)
+{
+	if (!t->is_text)
+		put(t, 'K', w);
+}
+
 void trace_restart(struct trace *t, const struct world *w)
 {
 	if (!t->is_text)

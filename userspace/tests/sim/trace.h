@@ -37,7 +37,10 @@ void trace_update(struct trace *t, const struct world *w, const struct vmclock_p
 void trace_reading(struct trace *t, const struct world *w,
 		   const struct source_reading *reading, int64_t error_ns);
 
-/* The daemon was killed and started again. */
+/* The daemon was killed. */
+void trace_kill(struct trace *t, const struct world *w);
+
+/* And is started again. */
 void trace_restart(struct trace *t, const struct world *w);
 
 /* Everything is in the file. Return: false if not. */
