@@ -1,21 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "calibrate-nesting.h"
 
-/*
- * A line bends away from another most at the ends of the stretch where it was
- * in use, and brackets are straight there: the ends stand for all between.
- */
-void calibrate_nesting_remember(struct calibrate_nesting *nesting,
-				const struct calibrate_line *line, uint64_t counter)
+/* Each line has two points, or four. */
+static void remember(struct calibrate_nesting *nesting, const struct calibrate_line *line,
+		     uint64_t counter, unsigned int points)
 {
+	unsigned int size = points * CALIBRATE_HISTORY;
+
 	nesting->point[nesting->next].counter = counter;
 	nesting->point[nesting->next].time = calibrate_line_time(line, counter);
 	/* 1 ns less than was published, for readers that round down to ns. */
 	nesting->point[nesting->next].error = calibrate_line_error(line, counter) -
 					      calibrate_from_ns(1);
-	nesting->next = (nesting->next + 1) % (2 * CALIBRATE_HISTORY);
-	if (nesting->count < 2 * CALIBRATE_HISTORY)
+	nesting->next = (nesting->next + 1) % size;
+	if (nesting->count < size)
 		nesting->count++;
+}
+
+/*
+ * A line bends away from another most at the ends of the stretch where it was
+ * in use, and brackets are straight there: the ends stand for all between. Further
+ * out they are straight again, with a corner at the line's start.
+ */
+void calibrate_nesting_begin(struct calibrate_nesting *nesting,
+			     const struct calibrate_line *line, uint64_t counter,
+			     uint64_t bias)
+{
+	if (bias)
+		remember(nesting, line, counter - bias, 4);
+	remember(nesting, line, counter, bias ? 4 : 2);
+}
+
+void calibrate_nesting_end(struct calibrate_nesting *nesting,
+			   const struct calibrate_line *line, uint64_t counter,
+			   uint64_t bias)
+{
+	remember(nesting, line, counter, bias ? 4 : 2);
+	if (bias)
+		remember(nesting, line, counter + bias, 4);
 }
 
 /*

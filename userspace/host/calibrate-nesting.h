@@ -16,7 +16,8 @@
 
 /**
  * struct calibrate_nesting - the last lines; zero at the start
- * @point: both ends of each: the time, and the error that was published for it
+ * @point: both ends of each: the time, and the error that was published for it; with
+ *	a bias each end twice, as readers may have been that much further out
  * @next: where the next one goes
  * @count: how many there are
  * @past_tick: the lines' ticks
@@ -27,15 +28,27 @@ struct calibrate_nesting {
 		uint64_t counter;
 		vmclock_u128 time;
 		vmclock_u128 error;
-	} point[2 * CALIBRATE_HISTORY];
+	} point[4 * CALIBRATE_HISTORY];
 	unsigned int next, count;
 	uint64_t past_tick[CALIBRATE_HISTORY];
 	unsigned int past_tick_next;
 };
 
-/* A line that has a bound was in use at @counter, its first or its last. */
-void calibrate_nesting_remember(struct calibrate_nesting *nesting,
-				const struct calibrate_line *line, uint64_t counter);
+/**
+ * calibrate_nesting_begin() - a line that has a bound comes into use
+ * @nesting: the lines so far
+ * @line: the line
+ * @counter: from here on
+ * @bias: ticks: or from as much earlier, by a reader's own counter
+ */
+void calibrate_nesting_begin(struct calibrate_nesting *nesting,
+			     const struct calibrate_line *line, uint64_t counter,
+			     uint64_t bias);
+
+/* It was in use until @counter, or until @bias later. */
+void calibrate_nesting_end(struct calibrate_nesting *nesting,
+			   const struct calibrate_line *line, uint64_t counter,
+			   uint64_t bias);
 
 /**
  * calibrate_nesting_limits() - how far may the next line turn away from this one?

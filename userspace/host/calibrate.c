@@ -99,7 +99,7 @@ static void first_line(struct calibrate *cal, const struct calibrate_reading *r)
 	cal->line = *found;
 	cal->is_adopted = true;
 	if (found->bounded)
-		calibrate_nesting_remember(&cal->nesting, found, found->max.counter);
+		calibrate_nesting_begin(&cal->nesting, found, found->max.counter, r->bias);
 }
 
 static s128 clamp(s128 value, s128 least, s128 most)
@@ -187,7 +187,7 @@ bool calibrate_cross(struct calibrate *cal, uint64_t counter)
 		return false;
 	t = calibrate_line_time(&cal->line, counter);
 	if (cal->line.bounded)
-		calibrate_nesting_remember(&cal->nesting, &cal->line, counter);
+		calibrate_nesting_end(&cal->nesting, &cal->line, counter, cal->reading.bias);
 	calibrate_nesting_use_tick(&cal->nesting, cal->plan.new_rate);
 	cal->line = (struct calibrate_line){
 		.max = {
@@ -210,7 +210,7 @@ bool calibrate_cross(struct calibrate *cal, uint64_t counter)
 		.bounded = cal->reading.bounded,
 	};
 	if (cal->line.bounded)
-		calibrate_nesting_remember(&cal->nesting, &cal->line, counter);
+		calibrate_nesting_begin(&cal->nesting, &cal->line, counter, cal->reading.bias);
 	return true;
 }
 

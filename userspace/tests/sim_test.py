@@ -103,6 +103,11 @@ def a_page_that_nobody_serves_is_only_held_by_what_it_says():
         passes(seed, HOUR)
 
 
+def lines_nest_for_a_reader_whose_counter_is_off_too():
+    # By as much as was said, which is outside of where the line was in use.
+    check(passes(2175, HOUR).n["nested"] > 10000, "nothing to nest in")
+
+
 def a_seed_gives_the_same_run():
     check(simulate(5, HOUR) == simulate(5, HOUR), "two runs differ")
     check(simulate(5, HOUR) != simulate(6, HOUR), "two seeds do not differ")
@@ -155,6 +160,7 @@ TESTS = [
     a_year_of_a_reading_a_minute_keeps_them_too,
     a_line_half_a_second_off_passes_a_leap_second,
     a_page_that_nobody_serves_is_only_held_by_what_it_says,
+    lines_nest_for_a_reader_whose_counter_is_off_too,
     a_seed_gives_the_same_run,
     a_bound_that_is_too_small_is_found,
     a_line_that_starts_elsewhere_is_found,
