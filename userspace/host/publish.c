@@ -46,6 +46,7 @@ int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 	pub->is_held = false;
 	pub->is_hushed = false;
 	pub->is_monotonic = false;
+	pub->has_line = false;
 	pub->base = 0;
 	err = vmclk_writer_found(writer, &pub->fields);
 	pub->was_torn = pub->fields.seq_count & 1;
@@ -201,9 +202,14 @@ static void commit_line(struct publish *pub, const struct calibrate_line *line,
 		calibrate_normalise(&at);
 		fill_line(&pub->fields, &at, scale, pub->is_monotonic);
 		pub->base = scale->base;
+		pub->has_line = true;
 	}
-	/* The line may stay near a leap second; the status must not. */
-	pub->fields.clock_status = line_status(pub, line->bounded);
+	/*
+	 * The line may stay near a leap second; the status must not. But if it is
+	 * not there yet, what is there is from before, and not to be offered again.
+	 */
+	if (pub->has_line)
+		pub->fields.clock_status = line_status(pub, line->bounded);
 	commit(pub);
 }
 
@@ -332,6 +338,7 @@ static int replace(uint64_t *value)
 
 int publish_new_marker(struct publish *pub)
 {
+	pub->has_line = false;
 	return replace(&pub->fields.disruption_marker);
 }
 

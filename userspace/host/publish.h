@@ -33,6 +33,7 @@
  * @fields: what it says
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
+ * @has_line: the page has a line of ours, under this marker
  * @base: that of the scale which the line on the page is in
  * @is_monotonic: the counter is known exactly
  * @is_held: the reference is lost: status FREERUNNING instead of SYNCHRONIZED
@@ -51,6 +52,7 @@ struct publish {
 	bool is_hushed;
 	uint64_t notice;
 	bool is_monotonic;
+	bool has_line;
 	int base;
 };
 

@@ -129,6 +129,24 @@ TAP_TEST(a_leap_second_between_a_reading_and_its_update_keeps_the_line_back)
 	ok(bench_end(b) >= MIDNIGHT - 998);
 }
 
+/* It was found there, or is from before the marker changed. */
+TAP_TEST(a_line_that_is_not_ours_is_not_offered_while_ours_is_kept_back)
+{
+	struct bench *b = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_POS, 2);
+
+	b->pub.fields.clock_status = VMCLOCK_PAGE_STATUS_INITIALIZING;
+	ok(!publish_plan(b, VMCLOCK_PAGE_LEAP_PRE_POS, 2, 0));
+	is_int(b->page.clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+	ok(publish_plan(b, VMCLOCK_PAGE_LEAP_NONE, 1, 0));
+	is_int(b->page.clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	publish_unreliable(&b->pub);
+	is_int(publish_new_marker(&b->pub), 0);
+	b->pub.base++;
+	publish_rebased(&b->pub, &b->line, &b->scale);
+	is_int(b->page.clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	bench_end(b);
+}
+
 TAP_TEST(only_of_a_counter_that_is_known_is_time_said_to_be_monotonic)
 {
 	struct bench *b = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_NONE, 1000);
