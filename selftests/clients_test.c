@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Programs that know PTP clocks, on a page that a host writer feeds: phc_ctl
- * reads ours, and chronyd selects it, and sets the system's clock by it. They
- * say how far that clock is off; SNAPSHOT says it too.
+ * reads ours, and chronyd selects it, and sets the system's clock by it; chronyd
+ * does so, too, by what vmclockctl feeds it. They say how far that clock is off;
+ * SNAPSHOT says it too.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -125,12 +126,13 @@ TEST(phc_ctl_cannot_set_the_clock)
 }
 
 FIXTURE(chrony) {
-	pid_t pid;
+	pid_t pid, feeder;
 };
 
 FIXTURE_VARIANT(chrony) {
 	const char *params;
 	const char *options;
+	bool is_fed;
 };
 
 FIXTURE_VARIANT_ADD(chrony, on_utc) {
@@ -141,17 +143,39 @@ FIXTURE_VARIANT_ADD(chrony, on_tai) {
 	.params = "ptp_timescale=tai", .options = " tai"
 };
 
-static void exec_chronyd(const char *options)
-{
-	char path[32], refclock[128];
-	int log = open(DIR "/log", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+FIXTURE_VARIANT_ADD(chrony, fed) {
+	.params = "", .is_fed = true
+};
 
-	node(path, sizeof(path));
-	snprintf(refclock, sizeof(refclock), "refclock PHC %s poll 0 dpoll -2 refid VMCK%s",
-		 path, options);
-	setenv("TZDIR", "/clients", 1);
+static void log_to(const char *path)
+{
+	int log = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
+}
+
+static void exec_feeder(void)
+{
+	log_to(DIR "/feed.log");
+	execl("/userspace/vmclockctl-static", "vmclockctl", "feed-chrony",
+	      "--socket=" DIR "/feed", NULL);
+	_exit(127);
+}
+
+static void exec_chronyd(const char *options, bool is_fed)
+{
+	char path[32], refclock[128];
+
+	node(path, sizeof(path));
+	if (is_fed)
+		snprintf(refclock, sizeof(refclock), "refclock SOCK %s poll 0 refid VMCK",
+			 DIR "/feed");
+	else
+		snprintf(refclock, sizeof(refclock),
+			 "refclock PHC %s poll 0 dpoll -2 refid VMCK%s", path, options);
+	setenv("TZDIR", "/clients", 1);
+	log_to(DIR "/log");
 	execl("/clients/chronyd", "chronyd", "-d", "-u", "root", refclock,
 	      "leapsectz right/UTC", "makestep 0.001 -1", "port 0", "cmdport 0",
 	      "bindcmdaddress " SOCKET, "pidfile " DIR "/pid", NULL);
@@ -173,8 +197,14 @@ FIXTURE_SETUP(chrony)
 	ASSERT_EQ(0, t_load(MODULE, variant->params));
 	self->pid = fork();
 	if (!self->pid)
-		exec_chronyd(variant->options);
+		exec_chronyd(variant->options, variant->is_fed);
 	ASSERT_LT(0, self->pid);
+	if (!variant->is_fed)
+		return;
+	self->feeder = fork();
+	if (!self->feeder)
+		exec_feeder();
+	ASSERT_LT(0, self->feeder);
 }
 
 FIXTURE_TEARDOWN(chrony)
@@ -184,19 +214,26 @@ FIXTURE_TEARDOWN(chrony)
 	kill(self->pid, SIGTERM);
 	waitpid(self->pid, &status, 0);
 	EXPECT_EQ(0, status);
+	if (variant->is_fed) {
+		kill(self->feeder, SIGTERM);
+		waitpid(self->feeder, &status, 0);
+		EXPECT_EQ(0, status);
+		unlink(DIR "/feed");
+		unlink(DIR "/feed.log");
+	}
 	unlink(DIR "/log");
 	EXPECT_EQ(0, rmdir(DIR));
 	EXPECT_EQ(0, t_unload("vmclock"));
 	EXPECT_EQ(0, t_load(MODULE, ""));
 }
 
-static void print_file(const char *path)
+static void print_file(const char *who, const char *path)
 {
 	char line[512];
 	FILE *f = fopen(path, "re");
 
 	while (f && fgets(line, sizeof(line), f))
-		printf("# chronyd: %s", line);
+		printf("# %s: %s", who, line);
 	if (f)
 		fclose(f);
 }
@@ -232,7 +269,8 @@ TEST_F_TIMEOUT(chrony, selects_and_tracks_the_clock, 2 * PATIENCE_SEC)
 	while (!is_tracked(output, sizeof(output)) &&
 	       t_clock_ns(CLOCK_MONOTONIC) < deadline)
 		sleep(1);
-	print_file(DIR "/log");
+	print_file("chronyd", DIR "/log");
+	print_file("vmclockctl", DIR "/feed.log");
 	printf("# chronyc sources: %s", output);
 	ASSERT_TRUE(is_tracked(output, sizeof(output)));
 

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE	/* memfd_create() */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/vmclock-page.h>
 
-#include "sim-counter.h"
+#include "log.h"
 #include "daemon.h"
+#include "wraps.h"
+
+static int page_fd;
 
 static void need(bool good, const char *what)
 {
@@ -15,134 +22,72 @@ static void need(bool good, const char *what)
 	exit(2);
 }
 
+/* The page's file needs no name. */
+int __wrap_target_file_open(struct target *target, const char *path, bool replace)
+{
+	(void)replace;
+	*target = (struct target){ .fd = dup(page_fd), .pidfd = -1 };
+	return target_attach(target, path);
+}
+
+int __wrap_source_kernel_read(struct source_kernel *kernel, struct source_reading *reading)
+{
+	(void)kernel;
+	sim_kernel_read(reading);
+	return 0;
+}
+
+/* A year has a lot to say. */
+void __wrap_log_line(const char *format, ...)
+{
+	(void)format;
+}
+
+static int read_source(struct source *source, struct source_reading *reading)
+{
+	return sim_source_read(reading) ? 0 : source_lost(source, "lost");
+}
+
 void daemon_init(struct daemon *d)
 {
-	need(!vmclk_writer_format(&d->page, sizeof(d->page)), "no page");
+	void *page;
+
+	page_fd = memfd_create("page", MFD_CLOEXEC);
+	need(page_fd >= 0 && !ftruncate(page_fd, TARGET_SIZE), "no page");
+	page = mmap(NULL, TARGET_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, page_fd, 0);
+	need(page != MAP_FAILED && !vmclk_writer_format(page, TARGET_SIZE), "no page");
+	d->page = page;
 }
 
-static bool is_fresh(const struct publish *pub)
+void daemon_start(struct daemon *d)
 {
-	return pub->fields.counter_id == VMCLOCK_PAGE_COUNTER_NONE &&
-	       pub->fields.disruption_marker && !pub->was_torn;
-}
-
-void daemon_start(struct daemon *d, const struct source_reading *reading)
-{
-	struct calibrate_line found;
-	bool has_found;
-
-	need(!vmclk_writer_attach(&d->page, sizeof(d->page), &d->writer) &&
-	     !publish_attach(&d->pub, d->writer, &d->memory, NULL, &d->guest), "no page");
-	scale_init(&d->scale, reading, &d->list, d->wants_utc,
-		   d->has_tai_offset ? &d->tai_offset : NULL);
-	calibrate_init(&d->cal, d->interval_ns, DRIFT_PPB);
-	has_found = publish_found_line(&d->pub, &d->scale, &found);
-	if (has_found)
-		calibrate_adopt(&d->cal, &found);
-	d->needs_marker = !is_fresh(&d->pub);
-	d->has_published = false;
-	d->is_expired = false;
-	publish_start(&d->pub, scale_time_type(&d->scale), has_found);
+	d->clock = (struct clock){
+		.options = d->clock.options, .leaps = d->clock.leaps,
+		.source.read = read_source, .is_open = true,
+		.rate.drift_ppb = d->clock.options.drift_ppb, .outcome = -EAGAIN,
+	};
+	d->vm = (struct vm){ .options = d->vm.options };
+	d->vm.options.file = "the simulated page";
+	need(!vm_start(&d->vm, &d->clock), "it does not start");
 }
 
 void daemon_kill(struct daemon *d)
 {
-	vmclk_writer_close(d->writer);
+	target_close(&d->vm.target);
 }
 
-bool daemon_is_warming(const struct daemon *d)
+void daemon_ask(struct daemon *d)
 {
-	return !d->cal.has_line;
+	clock_tick(&d->clock);
 }
 
-static void translate(struct daemon *d, const struct source_reading *from,
-		      struct calibrate_reading *to)
+void daemon_work(struct daemon *d)
 {
-	*to = (struct calibrate_reading){
-		.counter = guest_counter_from_host(&d->guest, from->counter),
-		.slack = guest_counter_ticks(&d->guest, from->slack),
-		.bias = d->offset_error,
-		.bounded = from->bounded,
-		.maxerror_ns = from->maxerror_ns,
-		.esterror_ns = from->esterror_ns,
-	};
-	to->time = scale_time(&d->scale, from, d->cal.has_line ? &d->cal.line : NULL,
-			      to->counter);
-}
-
-static void publish_line(struct daemon *d, const struct source_reading *reading)
-{
-	if (!d->has_published && d->cal.is_adopted)
-		d->needs_marker = false;
-	if (d->needs_marker)
-		need(!publish_new_marker(&d->pub), "no marker");
-	if (publish_calibrated(&d->pub, &d->cal, &d->scale,
-			       scale_leap_indicator(&d->scale, reading)))
-		d->is_expired = false;
-	d->has_published = true;
-	d->needs_marker = false;
-}
-
-static void step(struct daemon *d, const struct source_reading *reading)
-{
-	publish_unreliable(&d->pub);
-	scale_restart(&d->scale, reading);
-	calibrate_init(&d->cal, d->interval_ns, DRIFT_PPB);
-	d->needs_marker = true;
-}
-
-void daemon_reading(struct daemon *d, const struct source_reading *reading,
-		    void (*delay)(void *), void *opaque)
-{
-	struct calibrate_reading translated;
-
-	if (!reading->bounded && d->cal.has_line && d->cal.line.bounded) {
-		daemon_hold(d);
-		return;
-	}
-	translate(d, reading, &translated);
-	d->last_reading = translated.counter;
-	switch (calibrate_feed(&d->cal, &translated)) {
-	case CALIBRATE_READY:
-		delay(opaque);
-		publish_line(d, reading);
-		break;
-	case CALIBRATE_STEP:
-		step(d, reading);
-		break;
-	case CALIBRATE_BAD_RATE:
-		need(false, "the frequency of the simulated counter was refused");
-	case CALIBRATE_WARMING:
-	case CALIBRATE_DROPPED:
-		break;
-	}
-}
-
-void daemon_hold(struct daemon *d)
-{
-	uint64_t counter = guest_counter_read(&d->guest), silence_ns;
-
-	if (!d->cal.has_line || !d->has_published)
-		return;
-	silence_ns = (vmclock_u128)(counter - d->last_reading) * VMCLOCK_NSEC_PER_SEC /
-		     calibrate_hz(&d->cal);
-	switch (holdover_judge(&d->limits, silence_ns, d->cal.line.bounded,
-			       vmclock_math_maxerror_ns(&d->cal.line.max, counter))) {
-	case HOLDOVER_WAIT:
-		break;
-	case HOLDOVER_FREERUNNING:
-		publish_held(&d->pub, &d->cal, &d->scale);
-		break;
-	case HOLDOVER_UNRELIABLE:
-		if (!d->is_expired)
-			publish_unreliable(&d->pub);
-		d->is_expired = true;
-		break;
-	}
+	need(!vm_tick(&d->vm), "it gives up");
 }
 
 void daemon_publish_again(struct daemon *d)
 {
-	if (d->cal.has_line && d->has_published && !d->is_expired)
-		publish_rebased(&d->pub, &d->cal.line, &d->scale);
+	if (d->vm.cal.has_line && d->vm.state != VM_EXPIRED)
+		publish_rebased(&d->vm.pub, &d->vm.cal.line, &d->vm.scale);
 }

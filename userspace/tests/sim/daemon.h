@@ -1,68 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the daemon does between two waits, over a simulated counter and a reference
- * that gives readings: the same steps as vm.c, with the parts that vm.c takes them
- * from.
+ * The daemon with one page: its own clock.c, vm.c and all that they use, over a
+ * simulated counter and a simulated source.
  */
 #ifndef TESTS_SIM_DAEMON_H
 #define TESTS_SIM_DAEMON_H
 
-#include "calibrate.h"
-#include "holdover.h"
-#include "publish.h"
-#include "scale.h"
-#include "source.h"
+#include "clock.h"
+#include "vm.h"
 
 /**
  * struct daemon - the daemon
- * @interval_ns: between two readings
- * @limits: of holdover
- * @guest: the guest's counter
- * @offset_error: ticks that @guest may be wrong by
- * @list: leap seconds
- * @wants_utc: the page is to be in UTC
- * @tai_offset: UTC - TAI as the operator said, if @has_tai_offset
+ * @clock: @options and @leaps are what it is started with
+ * @vm: @options are
+ * @page: what readers see
  */
 struct daemon {
-	uint64_t interval_ns;
-	struct holdover limits;
-	struct guest_counter guest;
-	uint64_t offset_error;
-	struct leap_list list;
-	bool wants_utc;
-	bool has_tai_offset;
-	int tai_offset;
-
-	/* private */
-	struct vmclock_page page;
-	struct vmclk_writer *writer;
-	struct shm memory;
-	struct calibrate cal;
-	struct publish pub;
-	struct scale scale;
-	bool needs_marker, has_published, is_expired, has_scale;
-	uint64_t last_reading;
+	struct clock clock;
+	struct vm vm;
+	const struct vmclock_page *page;
 };
 
-#define DRIFT_PPB	15000
+/* What the simulation has to give: what the kernel's clock says, and the source. */
+void sim_kernel_read(struct source_reading *reading);
+/* False: it is lost. */
+bool sim_source_read(struct source_reading *reading);
 
-/* An empty page. */
+/* An empty page, and nobody who serves it. There is one daemon in a simulation. */
 void daemon_init(struct daemon *d);
 
-/* Starts, on the page that is there, with a first look at the kernel's clock. */
-void daemon_start(struct daemon *d, const struct source_reading *reading);
+/* Starts, on the page that is there. */
+void daemon_start(struct daemon *d);
 
-/* Nothing is closed: as after SIGKILL. */
+/* As SIGKILL does: nothing is said to anybody. */
 void daemon_kill(struct daemon *d);
 
-bool daemon_is_warming(const struct daemon *d);
+/* Asks the source. */
+void daemon_ask(struct daemon *d);
 
-/* A reading comes; the page follows at once, or after @delay() in which time goes by. */
-void daemon_reading(struct daemon *d, const struct source_reading *reading,
-		    void (*delay)(void *), void *opaque);
-
-/* The source gave nothing. */
-void daemon_hold(struct daemon *d);
+/* Does what its answer asks for. */
+void daemon_work(struct daemon *d);
 
 /* The same line again, as often-publishing daemons do. */
 void daemon_publish_again(struct daemon *d);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Calibration, holdover and publication through months of simulated time:
+ * The daemon's clock.c and vm.c, with what they use, in months of simulated time:
  *
  *	sim [--seed=N] [--seconds=N] [--interval-ms=N] [--calm | --demo] [--text]
  *
@@ -32,9 +32,17 @@ static struct sim {
 	struct trace trace;
 	uint64_t seed;
 	int64_t seconds, next_event, events_sec;
+	int64_t late_ns;	/* until the daemon looks at the counter */
 	uint64_t wrong_by;	/* what the daemon does not know of the guest's counter */
 	bool is_calm, is_demo, publishes;
-} sim = { .seconds = 86400, .daemon.interval_ns = NS_PER_SEC };
+} sim = {
+	.seconds = 86400,
+	.daemon.clock.options = {
+		.interval_ns = NS_PER_SEC,
+		.drift_ppb = 15000,
+		.holdover.max_bound_ns = HOLDOVER_MAX_BOUND_DEFAULT_NS,
+	},
+};
 
 /* The world's, so that a seed gives the same markers too. */
 ssize_t getrandom(void *buffer, size_t size, unsigned int flags)
@@ -49,14 +57,17 @@ ssize_t getrandom(void *buffer, size_t size, unsigned int flags)
 /* Some time goes by while the counter is read. */
 uint64_t guest_counter_read(const struct guest_counter *guest)
 {
-	world_advance(&sim.world, 20 + world_random(&sim.world) % 100);
+	world_advance(&sim.world, sim.late_ns + 20 + world_random(&sim.world) % 100);
+	sim.late_ns = 0;
 	return guest_counter_from_host(guest, sim.world.counter);
 }
 
 /* As the guest itself reads it. */
 static uint64_t readers_counter(void)
 {
-	return guest_counter_from_host(&sim.daemon.guest, sim.world.counter) + sim.wrong_by;
+	const struct guest_counter *guest = &sim.daemon.vm.options.guest;
+
+	return guest_counter_from_host(guest, sim.world.counter) + sim.wrong_by;
 }
 
 static int64_t now(void)
@@ -77,69 +88,65 @@ static void sample(void)
 }
 
 /* Whatever happens in @act, readers looked just before and just after it. */
-static void trace_act(void (*act)(void *), void *opaque)
+static void trace_act(void (*act)(void))
 {
 	uint64_t before;
 
 	sample();
 	before = readers_counter();
-	act(opaque);
-	trace_update(&sim.trace, &sim.world, &sim.daemon.page, before, readers_counter());
+	act();
+	trace_update(&sim.trace, &sim.world, sim.daemon.page, before, readers_counter());
 }
 
-static void lateness(void *opaque)
+static int64_t lateness(void)
 {
-	int64_t ns = 20000 + world_random(&sim.world) % 100000;
-
-	(void)opaque;
 	if (!sim.is_calm && world_once_in(&sim.world, 300))
-		ns = world_random(&sim.world) % (3 * sim.daemon.interval_ns);
-	world_advance(&sim.world, ns);
+		return world_random(&sim.world) % (3 * sim.daemon.clock.options.interval_ns);
+	return 20000 + world_random(&sim.world) % 100000;
 }
 
-static void act_reading(void *opaque)
+/* Even without a reference the kernel's clock can be asked for its second. */
+void sim_kernel_read(struct source_reading *reading)
 {
-	daemon_reading(&sim.daemon, opaque, lateness, NULL);
+	int64_t unused, lost_until = sim.reference.lost_until;
+
+	sim.reference.lost_until = 0;
+	reference_read(&sim.reference, &sim.world, reading, &unused);
+	sim.reference.lost_until = lost_until;
 }
 
-static void act_hold(void *opaque)
+bool sim_source_read(struct source_reading *reading)
 {
-	(void)opaque;
-	daemon_hold(&sim.daemon);
+	int64_t error_ns = 0;
+	bool has = reference_read(&sim.reference, &sim.world, reading, &error_ns);
+
+	trace_reading(&sim.trace, &sim.world, has ? reading : NULL, error_ns);
+	sim.late_ns = has ? lateness() : 0;
+	return has;
 }
 
-static void act_publish_again(void *opaque)
+static void act_work(void)
 {
-	(void)opaque;
+	daemon_work(&sim.daemon);
+	sim.late_ns = 0;
+}
+
+static void act_publish_again(void)
+{
 	daemon_publish_again(&sim.daemon);
 }
 
-static void act_start(void *opaque)
+static void act_start(void)
 {
-	struct source_reading reading;
-	int64_t unused, lost_until = sim.reference.lost_until;
-
-	(void)opaque;
-	/* Even without a reference the kernel's clock can be asked for its second. */
-	sim.reference.lost_until = 0;
-	reference_read(&sim.reference, &sim.world, &reading, &unused);
-	sim.reference.lost_until = lost_until;
 	/* The operator keeps up with leap seconds. */
-	sim.daemon.tai_offset = -reference_tai_offset(&sim.reference, now());
-	daemon_start(&sim.daemon, &reading);
+	sim.daemon.clock.options.tai_offset_sec = -reference_tai_offset(&sim.reference, now());
+	daemon_start(&sim.daemon);
 }
 
 static void read_reference(void)
 {
-	struct source_reading reading;
-	int64_t error_ns = 0;
-	bool has = reference_read(&sim.reference, &sim.world, &reading, &error_ns);
-
-	trace_reading(&sim.trace, &sim.world, has ? &reading : NULL, error_ns);
-	if (has)
-		trace_act(act_reading, &reading);
-	else
-		trace_act(act_hold, NULL);
+	daemon_ask(&sim.daemon);
+	trace_act(act_work);
 }
 
 static void restart(void)
@@ -151,7 +158,7 @@ static void restart(void)
 		sample();
 	}
 	trace_restart(&sim.trace, &sim.world);
-	trace_act(act_start, NULL);
+	trace_act(act_start);
 }
 
 /* How long an event lasts: mostly short, at times for hours. */
@@ -241,15 +248,15 @@ static void run(void)
 	int64_t end = now() + sim.seconds;
 
 	while (now() < end) {
-		int64_t ns = daemon_is_warming(&sim.daemon) ? 10 * MSEC :
-			     (int64_t)sim.daemon.interval_ns;
+		int64_t ns = vm_is_warming(&sim.daemon.vm) ? VM_WARM_NS :
+			     sim.daemon.clock.options.interval_ns;
 		int64_t at = world_random(&sim.world) % ns;
 
 		ns = until_leap(ns);
 		at %= ns;
 		world_advance(&sim.world, at);
 		if (sim.publishes)
-			trace_act(act_publish_again, NULL);
+			trace_act(act_publish_again);
 		sample_at_random();
 		world_advance(&sim.world, ns - at);
 		maybe_happen();
@@ -260,7 +267,7 @@ static void run(void)
 
 static void set_leaps(int64_t start)
 {
-	struct leap_list *list = &sim.daemon.list;
+	struct leap_list *list = &sim.daemon.clock.leaps;
 	struct reference *r = &sim.reference;
 	/* The whole year has one of each; less has one in its middle. */
 	bool has_two = start + sim.seconds > NEXT_YEAR;
@@ -288,31 +295,33 @@ static void set_scale(void)
 	switch (world_random(&sim.world) % 4) {
 	case 0:
 		sim.reference.kernel_knows_tai = true;
-		sim.daemon.list = none;
+		sim.daemon.clock.leaps = none;
 		break;
 	case 1:
 		break;
 	case 2:
-		sim.daemon.has_tai_offset = true;
+		sim.daemon.clock.options.has_tai_offset = true;
 		break;
 	case 3:
-		sim.daemon.wants_utc = true;
+		sim.daemon.vm.options.wants_utc = true;
 		sim.reference.kernel_knows_tai = world_once_in(&sim.world, 2);
 	}
 }
 
 static void set_guest(void)
 {
-	struct guest_counter *guest = &sim.daemon.guest;
+	struct vm_options *o = &sim.daemon.vm.options;
+	struct guest_counter *guest = &o->guest;
 
 	guest->frac_bits = 48;
 	guest->ratio = 1ULL << 48;
 	guest->offset = world_random(&sim.world);
+	o->has_tsc_offset = true;
 	if (world_once_in(&sim.world, 3))
 		guest->ratio -= world_random(&sim.world) >> 18;
 	if (world_once_in(&sim.world, 3)) {
-		sim.daemon.offset_error = sim.world.hz / 100000;
-		sim.wrong_by = world_within(&sim.world, sim.daemon.offset_error);
+		o->offset_error = sim.world.hz / 100000;
+		sim.wrong_by = world_within(&sim.world, o->offset_error);
 	}
 }
 
@@ -328,8 +337,7 @@ static void set_up(void)
 	set_leaps(start);
 	set_scale();
 	set_guest();
-	sim.daemon.limits.after_ns = 3 * sim.daemon.interval_ns;
-	sim.daemon.limits.max_bound_ns = HOLDOVER_MAX_BOUND_DEFAULT_NS;
+	sim.daemon.clock.options.holdover.after_ns = 3 * sim.daemon.clock.options.interval_ns;
 	sim.publishes = world_once_in(&sim.world, 3);
 	sim.events_sec = sim.seconds / 60 > 20000 ? 20000 : sim.seconds / 60 + 1;
 	sim.next_event = now() + sim.events_sec;
@@ -360,7 +368,7 @@ static void parse(int argc, char **argv)
 		if (c == 'n')
 			sim.seconds = strtoll(optarg, NULL, 0);
 		if (c == 'i')
-			sim.daemon.interval_ns = strtoull(optarg, NULL, 0) * MSEC;
+			sim.daemon.clock.options.interval_ns = strtoull(optarg, NULL, 0) * MSEC;
 	}
 }
 
@@ -370,7 +378,7 @@ int main(int argc, char **argv)
 	sim.trace.out = stdout;
 	set_up();
 	trace_begin(&sim.trace, &sim.world, &sim.reference, &sim.daemon, sim.seed);
-	trace_act(act_start, NULL);
+	trace_act(act_start);
 	run();
 	if (trace_end(&sim.trace, &sim.world))
 		return 0;

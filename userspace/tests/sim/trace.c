@@ -8,6 +8,7 @@
 void trace_begin(struct trace *t, const struct world *w, const struct reference *r,
 		 const struct daemon *d, uint64_t seed)
 {
+	const struct clock_options *o = &d->clock.options;
 	const int counter = COUNTER_ID;
 
 	t->start = w->truth;
@@ -17,10 +18,10 @@ void trace_begin(struct trace *t, const struct world *w, const struct reference 
 		return;
 	}
 	fprintf(t->out, "vmclock-sim 1 seed=%" PRIu64 " interval_ns=%" PRIu64
-		" after_ns=%" PRIu64 " max_bound_ns=%" PRIu64 " drift_ppb=%d offset_error=%" PRIu64
+		" after_ns=%" PRIu64 " max_bound_ns=%" PRIu64 " drift_ppb=%" PRIu64 " offset_error=%" PRIu64
 		" hz=%" PRIu64 " tai=%d leaps=",
-		seed, d->interval_ns, d->limits.after_ns, d->limits.max_bound_ns, DRIFT_PPB,
-		d->offset_error, w->hz, TAI_AT_START);
+		seed, o->interval_ns, o->holdover.after_ns, o->holdover.max_bound_ns, o->drift_ppb,
+		d->vm.options.offset_error, w->hz, TAI_AT_START);
 	for (unsigned int i = 0; i < r->leap_count; i++)
 		fprintf(t->out, "%s%" PRId64 ":%d", i ? "," : "", r->leaps[i].tai,
 			r->leaps[i].sign);
