@@ -46,10 +46,8 @@ static void settle(struct life *l)
 }
 
 /*
- * The relation is another one, or will be in a moment: QEMU tells of a reset before
- * it rewrites the counter. So a counter that is watched is not looked at here, but
- * at the next life_poll(). A page that can't be written yet gets its marker when it
- * is opened.
+ * The relation is another one, or will be in a moment. A page that can't be written
+ * yet gets its marker when it is opened.
  */
 static void lose_counter(struct life *l)
 {
@@ -61,8 +59,14 @@ static void lose_counter(struct life *l)
 	l->page = LIFE_QUIET;
 }
 
+/*
+ * QEMU tells of a reset before it rewrites the counter, and KVM may leave the counter
+ * as it is all the same. So until the reset is over one that has not changed says nothing.
+ */
 static void measure(struct life *l)
 {
+	if (l->is_resetting)
+		return;
 	switch (l->user.measure(l->user.context)) {
 	case LIFE_SAME:
 		l->has_counter = true;
@@ -147,6 +151,7 @@ void life_lost(struct life *l)
 
 void life_status(struct life *l, const char *name)
 {
+	l->is_resetting = false;
 	if (!strcmp(name, "running"))
 		running(l, false);
 	else if (strcmp(name, "inmigrate"))
@@ -183,6 +188,8 @@ void life_event(struct life *l, const char *name)
 			lose_counter(l);
 		if (*name == 'W')
 			l->run = LIFE_RUNNING;
+		else
+			l->is_resetting = true;
 	}
 	settle(l);
 }

@@ -78,6 +78,7 @@ struct life_user {
  * @is_leaving: a migration or save is under way
  * @is_held: by life_hold()
  * @has_counter: the relation of the counters is known
+ * @is_resetting: a reset was told of, and may not be over
  * @is_stale: it was lost when the page could not be written yet
  * @has_arrived: it came in by a migration or out of a file
  */
@@ -92,6 +93,7 @@ struct life {
 	bool is_leaving;
 	bool is_held;
 	bool has_counter;
+	bool is_resetting;
 	bool is_stale;
 	bool has_arrived;
 };
@@ -130,6 +132,9 @@ void life_lost(struct life *l);
  * life_status() - what query-status said
  * @l: connected
  * @name: a run state, known or not
+ *
+ * If a reset was told of, it has to have been asked after that: then this says that
+ * the reset is over.
  */
 void life_status(struct life *l, const char *name);
 
@@ -150,7 +155,7 @@ void life_migration(struct life *l, const char *name);
 void life_event(struct life *l, const char *name);
 
 /**
- * life_poll() - look at the counter, if it is watched
+ * life_poll() - look at the counter, if it is watched, but not during a reset
  * @l: initialised
  */
 void life_poll(struct life *l);

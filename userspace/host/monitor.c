@@ -125,14 +125,17 @@ static void do_cont(void *context)
 		qmp_execute(&m->qmp, "cont", NULL, ignore_answer, m->now);
 }
 
-/* What the monitor says. */
+/* What the monitor says. Answers come in the order in which they were asked for. */
 
 static void take_status(void *context, const json_t *result)
 {
 	struct monitor *m = context;
 	const char *name = json_string_value(json_object_get(result, "status"));
 
-	if (name)
+	m->asked--;
+	if (m->outdated)
+		m->outdated--;
+	else if (name)
 		life_status(&m->life, name);
 }
 
@@ -148,7 +151,8 @@ static void take_migration(void *context, const json_t *result)
 
 static void ask(struct monitor *m)
 {
-	qmp_execute(&m->qmp, "query-status", NULL, take_status, m->now);
+	if (!qmp_execute(&m->qmp, "query-status", NULL, take_status, m->now))
+		m->asked++;
 	qmp_execute(&m->qmp, "query-migrate", NULL, take_migration, m->now);
 }
 
@@ -199,6 +203,8 @@ static void on_ready(void *context)
 		return;
 	}
 	m->trouble = NULL;
+	m->asked = 0;
+	m->outdated = 0;
 	/* QEMU's page is that of the socket's owner, if the operator has not said. */
 	if (!m->vm->options.qemu_pid)
 		m->vm->options.qemu_pid = m->pid;
@@ -206,6 +212,16 @@ static void on_ready(void *context)
 			   "state", 1);
 	qmp_execute(&m->qmp, "migrate-set-capabilities", events, ignore_answer, m->now);
 	qmp_execute(&m->qmp, "query-kvm", NULL, take_accelerator, m->now);
+	ask(m);
+}
+
+/*
+ * QEMU's main thread tells of it, rewrites the counter, and takes the next command only
+ * then. If it has too many to answer to be asked now, look() asks.
+ */
+static void await_reset(struct monitor *m)
+{
+	m->outdated = m->asked;
 	ask(m);
 }
 
@@ -218,6 +234,8 @@ static void on_event(void *context, const char *name, const json_t *data)
 		life_migration(&m->life, status);
 	else
 		life_event(&m->life, name);
+	if (!strcmp(name, "RESET"))
+		await_reset(m);
 	/* What comes in is there when its state says so. */
 	if (m->life.run == LIFE_INCOMING)
 		ask(m);

@@ -26,6 +26,8 @@
  * @qmp: the connection
  * @life: what is known
  * @pid: whose socket it is
+ * @asked: answers to query-status that are still to come
+ * @outdated: the first of them, that were asked for before the latest reset
  * @counter: the guest's counter as it was told or measured last
  * @counter_error: ticks by which that may be wrong
  * @trouble: what was logged last, or NULL
@@ -42,6 +44,8 @@ struct monitor {
 	struct qmp qmp;
 	struct life life;
 	pid_t pid;
+	unsigned int asked;
+	unsigned int outdated;
 	struct guest_counter counter;
 	uint64_t counter_error;
 	const char *trouble;

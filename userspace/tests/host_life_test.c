@@ -136,9 +136,11 @@ static void act_cont(void)
 	hear("RESUME");
 }
 
+/* QEMU tells of it, is looked at, and only then rewrites the counter. */
 static void act_reset(void)
 {
 	hear("RESET");
+	life_poll(&w.life);
 	w.relation++;
 }
 
@@ -231,9 +233,17 @@ static void act_poll(void)
 	life_poll(&w.life);
 }
 
+/* QEMU answers what it was asked a moment ago. */
+static void act_answer(void)
+{
+	if (w.connected)
+		life_status(&w.life, w.running ? "running" : "paused");
+}
+
 static void (*const acts[])(void) = {
 	act_stop, act_cont, act_reset, act_migrate, act_cancel, act_complete, act_save,
 	act_load, act_lose, act_connect, act_hold, act_release, act_tell, act_poll,
+	act_answer,
 };
 
 #define ACTS	(sizeof(acts) / sizeof(acts[0]))
@@ -257,6 +267,7 @@ static bool recovers(void)
 	act_cont();
 	act_tell();
 	act_poll();
+	act_answer();
 	return w.page_fed && w.page_relation == w.relation;
 }
 
@@ -265,6 +276,7 @@ static void say_order(const unsigned int *order, unsigned int count)
 	static const char *const names[] = {
 		"stop", "cont", "reset", "migrate", "cancel", "complete", "save", "load",
 		"lose", "connect", "hold", "release", "tell", "poll",
+		"answer",
 	};
 
 	printf("# kind %d:", w.kind);
@@ -433,6 +445,25 @@ TAP_TEST(a_watched_counter_that_becomes_unclear_is_not_used)
 	w.is_unclear = false;
 	act_poll();
 	ok(w.page_fed);
+}
+
+TAP_TEST(a_watched_counter_is_not_looked_at_until_the_reset_is_over)
+{
+	begin_running(LIFE_COUNTER_WATCHED);
+	hear("RESET");
+	act_poll();
+	hear("RESUME");
+	ok(!w.page_fed);
+	is_int(w.disrupted, 1);
+	/* It may well be what it was. */
+	act_answer();
+	ok(w.page_fed);
+	is_int(w.disrupted, 1);
+	hear("RESET");
+	w.relation++;
+	act_answer();
+	ok(w.page_fed);
+	is_int(w.page_relation, 1);
 }
 
 TAP_TEST(a_cancelled_migration_ends_the_silence)

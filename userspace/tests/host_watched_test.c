@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE	/* accept4(), memfd_create() */
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@ static struct {
 	struct monitor monitor;
 	char dir[40], root[64], socket[64];
 	int listener, server, page_fd;
+	unsigned int may_answer;
 	void *page;
 } t;
 
@@ -106,8 +108,8 @@ static void answer(const char *line)
 /* What came since the last time: a command each line. */
 static void serve(void)
 {
-	char text[4096], *line, *rest = text;
-	ssize_t len;
+	char line[256];
+	size_t len = 0;
 
 	if (t.server < 0) {
 		t.server = accept4(t.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -115,10 +117,14 @@ static void serve(void)
 			say("{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n");
 		return;
 	}
-	len = read(t.server, text, sizeof(text) - 1);
-	text[len > 0 ? len : 0] = '\0';
-	while ((line = strsep(&rest, "\n")) && *line)
+	while (t.may_answer && len < sizeof(line) && read(t.server, line + len, 1) == 1) {
+		if (line[len++] != '\n')
+			continue;
+		line[len - 1] = '\0';
 		answer(line);
+		len = 0;
+		t.may_answer--;
+	}
 }
 
 /* The monitor's second is over: it asks, and looks at KVM's files. */
@@ -155,6 +161,7 @@ static void begin(const long long *offset)
 {
 	fake_reset();
 	make_qemu();
+	t.may_answer = UINT_MAX;
 	set_offsets(BEFORE);
 	t.fed = fed_new(NULL, offset);
 	t.fed->vm.options.qmp_path = t.socket;
@@ -255,6 +262,77 @@ TAP_TEST(a_counter_that_is_moved_on_one_cpu_is_silence_until_they_agree)
 	look();
 	tick();
 	ok(is_fed_for(BEFORE) && page().disruption_marker != marker);
+	end();
+}
+
+static void hear_reset(void)
+{
+	say("{\"event\": \"RESET\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\r\n");
+}
+
+/*
+ * What QEMU is asked before it tells of a reset it may answer after that, and what it
+ * is asked after that only when it has rewritten the counter.
+ */
+TAP_TEST(after_a_reset_no_line_is_made_for_the_counter_from_before)
+{
+	uint64_t marker;
+
+	begin(NULL);
+	marker = page().disruption_marker;
+	t.may_answer = 0;
+	look();
+	hear_reset();
+	for (int i = 0; i < 3; i++) {
+		look();
+		tick();
+		ok(is_quiet() && page().disruption_marker != marker);
+	}
+	t.may_answer = 2;	/* both questions from before */
+	look();
+	tick();
+	ok(is_quiet() && page().disruption_marker != marker);
+	set_offsets(AFTER);
+	t.may_answer = UINT_MAX;
+	look();
+	tick();
+	ok(is_fed_for(AFTER) && page().disruption_marker != marker);
+	end();
+}
+
+/* So it is where KVM takes the rewriting for virtual CPUs being synchronised. */
+TAP_TEST(after_a_reset_that_leaves_the_counter_alone_it_is_fed_again)
+{
+	uint64_t marker;
+
+	begin(NULL);
+	marker = page().disruption_marker;
+	hear_reset();
+	look();
+	tick();
+	ok(is_fed_for(BEFORE) && page().disruption_marker != marker);
+	end();
+}
+
+/* Also while QEMU has more to answer than it can be asked. */
+TAP_TEST(a_reset_after_a_reset_begins_anew)
+{
+	begin(NULL);
+	t.may_answer = 0;
+	for (int i = 0; i < 6; i++) {
+		hear_reset();
+		look();
+	}
+	t.may_answer = 4;
+	look();
+	tick();
+	ok(is_quiet());
+	set_offsets(AFTER);
+	t.may_answer = UINT_MAX;
+	look();
+	look();
+	tick();
+	ok(is_fed_for(AFTER));
 	end();
 }
 
