@@ -90,6 +90,18 @@ static json_t *life(const struct monitor *monitor)
 			 "migrating", l->is_leaving, "prepared", l->is_held);
 }
 
+/* Whether who opens the file finds the page; null if it is in none. */
+static json_t *file(const struct target *target)
+{
+	static const char *const names[] = {
+		[TARGET_NAMED] = "there",
+		[TARGET_DELETED] = "deleted",
+		[TARGET_REPLACED] = "replaced",
+	};
+
+	return target->name ? json_string(names[target->named]) : json_null();
+}
+
 /* The page, as it is now; null if there is none. */
 static json_t *page(const struct vm *vm)
 {
@@ -104,8 +116,8 @@ static json_t *page(const struct vm *vm)
 	if (vm->cal.has_line)
 		age_ns = (vmclock_u128)(now - p->counter_value) * VMCLOCK_NSEC_PER_SEC /
 			 calibrate_hz(&vm->cal);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:b}",
-			 "status", page_status(vm),
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:b}",
+			 "status", page_status(vm), "file", file(&vm->target),
 			 "bound_ns", number_if(has_time && line->bounded,
 					       vmclock_math_maxerror_ns(&line->max, now)),
 			 "age_ns", number_if(vm->cal.has_line, age_ns),

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE	/* statx(), O_PATH */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "target.h"
@@ -14,6 +19,58 @@ static void complain(const char *path, int err)
 	else
 		log_line("%s: %s%s", path, vmclk_strerror(err),
 			 err == -VMCLK_EMALFORMED ? "; not touched (--replace would)" : "");
+}
+
+/* Only then is there a name to be watched. */
+static int open_dir(struct target *target, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	int len = slash == path ? 1 : slash ? slash - path : 0;
+	char dir[PATH_MAX] = ".";
+
+	if (len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	if (len)
+		memcpy(dir, path, len);
+	target->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (target->dir < 0)
+		return -errno;
+	target->name = slash ? slash + 1 : path;
+	return 0;
+}
+
+/* Who else may write to the directory can put something there that waits for an answer. */
+static bool look(int dir, const char *name, int flags, struct statx *what)
+{
+	return !statx(dir, name, flags | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT |
+		      AT_STATX_DONT_SYNC, STATX_INO, what);
+}
+
+static enum target_named find_name(const struct target *target)
+{
+	struct statx named, ours;
+
+	if (!look(target->dir, target->name, 0, &named))
+		return errno == ENOENT ? TARGET_DELETED : target->named;
+	if (!look(target->fd, "", AT_EMPTY_PATH, &ours))
+		return target->named;
+	return named.stx_ino == ours.stx_ino && named.stx_dev_major == ours.stx_dev_major &&
+	       named.stx_dev_minor == ours.stx_dev_minor ? TARGET_NAMED : TARGET_REPLACED;
+}
+
+void target_watch_name(struct target *target)
+{
+	static const char *const text[] = {
+		[TARGET_NAMED] = "there again",
+		[TARGET_DELETED] = "deleted: who has it mapped still gets its time, but nobody else finds it; see --file in vmclock-hostd(8)",
+		[TARGET_REPLACED] = "replaced by another one: who has the old one mapped still gets its time, but nobody else finds it; see --file in vmclock-hostd(8)",
+	};
+	enum target_named before = target->named;
+
+	if (target->name)
+		target->named = find_name(target);
+	if (target->named != before)
+		log_line("the page's file, %s, is %s", target->name, text[target->named]);
 }
 
 int target_file_open(struct target *target, const char *path, bool replace)
@@ -34,6 +91,11 @@ int target_file_open(struct target *target, const char *path, bool replace)
 	target->fd = fcntl(vmclk_writer_fd(opener), F_DUPFD_CLOEXEC, 0);
 	err = target->fd < 0 ? log_error(path, -errno) : 0;
 	vmclk_writer_close(opener);
+	if (!err) {
+		err = open_dir(target, path);
+		if (err)
+			log_error(path, err);
+	}
 	if (!err)
 		err = target_attach(target, path);
 	if (err)

@@ -60,6 +60,8 @@ void target_close(struct target *target)
 		ivshmem_server_close(target->server);
 	free(target->server);
 	target->server = NULL;
+	if (target->name)
+		close(target->dir);
 	vmclk_writer_close(target->writer);
 	shm_put(&target->shm);
 	if (target->fd >= 0)

@@ -17,6 +17,13 @@
 /* A page's region: what QEMU offers, and what a file is made with. */
 #define TARGET_SIZE	4096
 
+/* Does the name under which a page was opened still lead there? */
+enum target_named {
+	TARGET_NAMED,		/* also of one that never had a name */
+	TARGET_DELETED,
+	TARGET_REPLACED,
+};
+
 /**
  * struct target - a mapped page that nobody else writes
  * @fd: the file behind it, which holds the lock; or -1
@@ -28,6 +35,9 @@
  *	TARGET_SIZE
  * @writer: writes the page there
  * @server: hands the memory out, and is to be told of updates; or NULL
+ * @name: of the file in @dir, or NULL: then there is no @dir
+ * @dir: the directory it was opened in
+ * @named: as it was seen last
  */
 struct target {
 	int fd;
@@ -38,6 +48,9 @@ struct target {
 	size_t len;
 	struct vmclk_writer *writer;
 	struct ivshmem_server *server;
+	const char *name;
+	int dir;
+	enum target_named named;
 };
 
 /**
@@ -52,12 +65,21 @@ int target_qemu_open(struct target *target, pid_t pid);
 /**
  * target_file_open() - a page in a file
  * @target: filled in
- * @path: the file; vmclk_writer_open() says what becomes of it
+ * @path: the file; vmclk_writer_open() says what becomes of it; stays the caller's
  * @replace: also if it holds something that is no page
  *
  * Return: 0, or a negative error; the reason has been logged.
  */
 int target_file_open(struct target *target, const char *path, bool replace);
+
+/**
+ * target_watch_name() - is the page still what its path leads to?
+ * @target: the target, opened
+ *
+ * If not it is fed as before, for who has it: a guest that has mapped it, say. But
+ * nobody else can find it. What has changed is logged.
+ */
+void target_watch_name(struct target *target);
 
 /**
  * target_memory_open() - a page in memory of our own

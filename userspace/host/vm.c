@@ -240,6 +240,7 @@ int vm_tick(struct vm *vm)
 	err = vm_check_page(vm);
 	if (err)
 		return vm_give_up_page(vm, err);
+	target_watch_name(&vm->target);
 	if (vm->waits_for_counter)
 		return 0;
 	if (vm->tries++ == TRIES_MAX) {

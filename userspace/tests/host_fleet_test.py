@@ -130,6 +130,32 @@ def many_vms_are_fed_each_in_its_own_counter(tmp):
             check(page_is(tmp / f"p{i}", UNRELIABLE), f"p{i} is not UNRELIABLE")
 
 
+def a_page_whose_file_is_gone_goes_on_and_is_told_of(tmp):
+    with Fleet(tmp, files(tmp, 2)) as fleet:
+        wait_synchronized(tmp / "p0", tmp / "p1")
+        fleet.wait_status("vm0", file="there")
+        with open(tmp / "p0", "rb") as held:
+            (tmp / "p0").unlink()
+            fleet.wait_status("vm0", file="deleted")
+            (tmp / "p0").write_bytes(b"another")
+            fleet.wait_status("vm0", file="replaced", page="synchronized")
+            old = f"/proc/self/fd/{held.fileno()}"
+            seq = Page(old).seq
+            wait_for(lambda: Page(old).seq > seq + 4, "who has the old file gets its time")
+            fleet.wait_status("vm1", file="there")
+            lines = fleet.ctl("status").splitlines()
+            check("p0 (replaced)" in lines[1] and "(" not in lines[2], lines)
+            check((tmp / "p0").read_bytes() == b"another", "what is there now was written")
+            text = fleet.hostd.text()
+            check(text.count("deleted") == 1 and text.count("replaced") == 1, text)
+            # To make another one is for who knows what has become of the first.
+            (tmp / "p0").unlink()
+            fleet.ctl("stop", "vm0")
+            fleet.ctl("reload")
+            fleet.wait_status("vm0", file="there", page="synchronized")
+            check(page_is(old, UNRELIABLE), "the old page is good")
+
+
 def a_table_for_people_has_a_line_for_each(tmp):
     with Fleet(tmp, files(tmp, 3)) as fleet:
         wait_synchronized(tmp / "p0", tmp / "p1", tmp / "p2")
@@ -538,6 +564,7 @@ def a_lone_vm_has_a_control_socket_too(tmp):
 
 TESTS = [
     many_vms_are_fed_each_in_its_own_counter,
+    a_page_whose_file_is_gone_goes_on_and_is_told_of,
     a_table_for_people_has_a_line_for_each,
     a_vm_that_cuts_its_page_disturbs_no_other,
     vms_that_die_stall_or_are_restored_disturb_no_other,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A page in a file that somebody cuts short; and what a process shows as its page that
- * is something else.
+ * A page in a file that somebody cuts short, deletes or replaces; and what a process
+ * shows as its page that is something else.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -61,6 +61,73 @@ TAP_TEST(a_longer_file_is_none_of_our_business)
 	need(!truncate(path, 2 * TARGET_SIZE));
 	is_int(target_check(&target), 0);
 	close_page();
+}
+
+static enum target_named watch(void)
+{
+	target_watch_name(&target);
+	is_int(target_check(&target), 0);
+	return target.named;
+}
+
+TAP_TEST(a_page_whose_file_is_deleted_is_known_to_be)
+{
+	open_page();
+	is_int(watch(), TARGET_NAMED);
+	need(!unlink(path));
+	is_int(watch(), TARGET_DELETED);
+	is_int(watch(), TARGET_DELETED);
+	close_page();
+}
+
+TAP_TEST(a_page_in_whose_place_there_is_another_file_is_known_to_be)
+{
+	char away[40];
+
+	open_page();
+	snprintf(away, sizeof(away), "%s.away", path);
+	need(!rename(path, away));
+	is_int(watch(), TARGET_DELETED);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	is_int(watch(), TARGET_REPLACED);
+	need(!rename(away, path));
+	is_int(watch(), TARGET_NAMED);
+	close_page();
+}
+
+/* Who may write to the directory can have it point to where nobody answers. */
+TAP_TEST(a_link_in_place_of_a_page_is_not_followed)
+{
+	char away[40];
+
+	open_page();
+	snprintf(away, sizeof(away), "%s.away", path);
+	need(!rename(path, away) && !symlink(away, path));
+	is_int(watch(), TARGET_REPLACED);
+	need(!rename(away, path));
+	close_page();
+}
+
+TAP_TEST(a_page_is_watched_where_it_was_opened_whatever_becomes_of_its_path)
+{
+	char dir[] = "/tmp/vmclock-target-XXXXXX", file[40], away[40];
+
+	need(mkdtemp(dir));
+	snprintf(file, sizeof(file), "%s/page", dir);
+	snprintf(away, sizeof(away), "%s.away", dir);
+	is_int(target_file_open(&target, file, false), 0);
+	need(!rename(dir, away) && !symlink("/nowhere", dir));
+	is_int(watch(), TARGET_NAMED);
+	need(!unlink(dir) && !rename(away, dir) && !unlink(file) && !rmdir(dir));
+	is_int(watch(), TARGET_DELETED);
+	target_close(&target);
+}
+
+TAP_TEST(a_page_without_a_name_has_none_to_lose)
+{
+	is_int(target_memory_open(&target, TARGET_SIZE), 0);
+	is_int(watch(), TARGET_NAMED);
+	target_close(&target);
 }
 
 /* A child, and both ends of the talk with it. */

@@ -50,6 +50,8 @@ void host_print_vm(const json_t *vm)
 	const json_t *counter = json_object_get(vm, "counter");
 	bool has_page = json_is_object(page), is_running = !strcmp(text_of(vm, "state"), "running");
 	const char *message = text_of(vm, "message");
+	const char *file = json_string_value(json_object_get(page, "file"));
+	bool is_lost = file && strcmp(file, "there");
 	char bound[DURATION_TEXT_MAX], age[DURATION_TEXT_MAX], line[1024];
 
 	snprintf(line, sizeof(line), FORMAT, text_of(vm, "name"), text_of(vm, "state"),
@@ -59,6 +61,11 @@ void host_print_vm(const json_t *vm)
 		 has_page ? text_of(page, "drain") : "-", text_of(vm, "target"));
 	line[strcspn(line, "\n")] = '\0';
 	print_safely(line);
+	if (is_lost) {
+		fputs(" (", stdout);
+		print_safely(file);
+		putchar(')');
+	}
 	if ((!is_running || !has_page) && *message) {
 		fputs(": ", stdout);
 		print_safely(message);
