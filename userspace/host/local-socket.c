@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #define _GNU_SOURCE	/* accept4() */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,6 +13,55 @@
 
 #include "local-socket.h"
 #include "log.h"
+
+#define LOCK_SUFFIX	".vmclock-lock"
+
+/*
+ * While a socket is made: @name is the file beside it, @fd the lock on that. Of two
+ * who find a stale socket, or one that is bound already but not heard yet, the second
+ * would replace what the first has just made. A file, and not the directory, which
+ * whoever may read it could lock for as long as it likes.
+ */
+struct making {
+	char name[sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof(LOCK_SUFFIX)];
+	int fd;
+};
+
+static int lock(struct making *m)
+{
+	struct stat st;
+
+	/* Who made it before us may have removed it since it was opened: they listen. */
+	if (flock(m->fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+	if (fstat(m->fd, &st))
+		return -errno;
+	if (!st.st_nlink)
+		return -EADDRINUSE;
+	/* Ours are empty, and are removed. */
+	return !S_ISREG(st.st_mode) || st.st_size ? -EEXIST : 0;
+}
+
+static int begin_making(struct making *m, const char *path)
+{
+	int err;
+
+	snprintf(m->name, sizeof(m->name), "%s" LOCK_SUFFIX, path);
+	m->fd = open(m->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (m->fd < 0)
+		return log_error(m->name, -errno);
+	err = lock(m);
+	if (!err)
+		return 0;
+	close(m->fd);
+	return log_error(err == -EADDRINUSE ? path : m->name, err);
+}
+
+static void end_making(const struct making *m)
+{
+	unlink(m->name);
+	close(m->fd);
+}
 
 static int new_socket(void)
 {
@@ -54,29 +106,41 @@ static int bind_at(int fd, const struct sockaddr_un *address)
 	return 0;
 }
 
-int local_socket_listen(const char *path, mode_t mask, int backlog)
+static int listen_at(const struct sockaddr_un *address, mode_t mask, int backlog)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	mode_t before;
-	int fd, err;
+	int fd = new_socket(), err;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return log_error(path, -ENAMETOOLONG);
-	strcpy(address.sun_path, path);
-	fd = new_socket();
 	if (fd < 0)
-		return log_error(path, fd);
+		return fd;
 	/* A socket file never has more than this, not even for a moment. */
 	before = umask(mask);
 	umask(before | mask);
-	err = bind_at(fd, &address);
+	err = bind_at(fd, address);
 	umask(before);
 	if (!err && listen(fd, backlog))
 		err = -errno;
 	if (!err)
 		return fd;
 	close(fd);
-	return log_error(path, err);
+	return err;
+}
+
+int local_socket_listen(const char *path, mode_t mask, int backlog)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct making making;
+	int fd, err;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return log_error(path, -ENAMETOOLONG);
+	strcpy(address.sun_path, path);
+	err = begin_making(&making, path);
+	if (err)
+		return err;
+	fd = listen_at(&address, mask, backlog);
+	end_making(&making);
+	return fd < 0 ? log_error(path, fd) : fd;
 }
 
 int local_socket_accept(int listener)

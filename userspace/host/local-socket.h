@@ -9,7 +9,8 @@
 
 /**
  * local_socket_listen() - make a socket and listen
- * @path: where; a socket there that nobody listens to any more is replaced
+ * @path: where; a socket there that nobody listens to any more is replaced. With
+ *	".vmclock-lock" behind it, it is the name of a file that is there meanwhile.
  * @mask: permissions that others do not get, beside those of the umask
  * @backlog: as for listen(2)
  *
