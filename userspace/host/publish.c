@@ -42,6 +42,7 @@ int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 	pub->writer = writer;
 	pub->memory = memory;
 	pub->bell = bell;
+	pub->wakes = false;
 	pub->guest = guest;
 	pub->is_held = false;
 	pub->is_hushed = false;
@@ -93,6 +94,8 @@ static void put(const struct publish *pub, const struct vmclk_snapshot *fields)
 	shm_mark_dirty(pub->memory, 0, sizeof(struct vmclock_page));
 	if (pub->bell)
 		ivshmem_server_ring(pub->bell);
+	if (pub->wakes)
+		vmclk_writer_wake(pub->writer);
 }
 
 /* Ends every update, so that none is missing in a dirty log. */

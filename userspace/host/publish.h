@@ -30,6 +30,8 @@
  * @writer: the page
  * @memory: where it is
  * @bell: who is to be told of each update, or NULL
+ * @wakes: wake who sleeps on the page's sequence number, with each update; the caller's,
+ *	who knows whether others of this host have it
  * @fields: what it says
  * @guest: the counter it is for
  * @was_torn: an earlier writer died in an update; what it left is not used
@@ -45,6 +47,7 @@ struct publish {
 	struct vmclk_writer *writer;
 	const struct shm *memory;
 	const struct ivshmem_server *bell;
+	bool wakes;
 	struct vmclk_snapshot fields;
 	const struct guest_counter *guest;
 	bool was_torn;

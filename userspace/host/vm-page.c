@@ -19,6 +19,11 @@ static int attach(struct vm *vm, struct publish *pub, const struct target *targe
 	int err = publish_attach(pub, target->writer, &vm->target.shm, target->server,
 				 &vm->guest);
 
+	/*
+	 * Who reads a file may sleep on it. Not so a guest: and who lends us its memory
+	 * could have very many sleep there. At full speed nobody falls asleep.
+	 */
+	pub->wakes = target->name && !vm->options.publishes;
 	/* The next update, which follows soon, brings it. */
 	if (!err && vm->options.generation &&
 	    !(pub->fields.flags & VMCLOCK_PAGE_FLAG_GENERATION_PRESENT))

@@ -3,15 +3,22 @@
  * From a kernel's clock to a page in a file, with a kernel that does as told.
  * Its clock goes on by a nanosecond with each tick of the real counter.
  */
+#define _GNU_SOURCE	/* syscall() */
 #include <endian.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/futex.h>
 
 #include "host_fake_vm.h"
 #include "log.h"
 #include "vmclk-stamp.h"
+#include "wrapped.h"
 
 #define NO_TIME_FLAGS	(VMCLOCK_PAGE_FLAG_PERIOD_MAXERROR_VALID | \
 			 VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
@@ -569,6 +576,101 @@ TAP_TEST(calibrating_again_does_not_move_the_present)
 	ok(holds_time());
 	stop(f);
 	file_end();
+}
+
+static unsigned int wakes;
+
+int __wrap_vmclk_writer_wake(const struct vmclk_writer *writer)
+{
+	wakes++;
+	return __real_vmclk_writer_wake(writer);
+}
+
+/* Sleeps until it is woken, as vmclk_wait() does. */
+static int sleep_on_page(void)
+{
+	const struct timespec limit = { .tv_sec = 60 };
+	uint32_t seq;
+
+	do {
+		seq = __atomic_load_n(&file.page->seq_count, __ATOMIC_RELAXED);
+		if (!syscall(SYS_futex, &file.page->seq_count, FUTEX_WAIT, seq, &limit, NULL, 0))
+			return 0;
+	} while (errno == EAGAIN || errno == EINTR);
+	return 1;
+}
+
+TAP_TEST(who_sleeps_on_a_page_in_a_file_is_woken_by_an_update)
+{
+	int status = -1;
+	struct fed *f;
+	pid_t pid;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(sleep_on_page());
+	/* It may not sleep yet. */
+	while (!waitpid(pid, &status, WNOHANG)) {
+		vm_announce(&f->vm, 0);
+		/* After so long it has looked at the page again, and sleeps for good. */
+		usleep(20000);
+	}
+	is_int(status, 0);
+	stop(f);
+	file_end();
+}
+
+/* Whatever is written. */
+static unsigned int wakes_of_a_life(struct fed *f)
+{
+	wakes = 0;
+	fed_run(f);
+	is_int(fed_tick(f), 0);
+	is_int(vm_hush(&f->vm), 0);
+	vm_resume_feed(&f->vm);
+	is_int(vm_disrupt(&f->vm), 0);
+	fed_run(f);
+	is_int(vm_publish(&f->vm), 0);
+	fed_stop(f);
+	return wakes;
+}
+
+TAP_TEST(each_update_of_a_page_in_a_file_wakes)
+{
+	unsigned int n;
+	uint32_t before;
+	struct fed *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	before = fields().seq_count;
+	n = wakes_of_a_life(f);
+	is_u64(n, (fields().seq_count - before) / 2);
+	free(f);
+	file_end();
+}
+
+/* At full speed nobody falls asleep; and in memory of others there is nobody to wake. */
+TAP_TEST(at_full_speed_and_without_a_file_nobody_is_woken)
+{
+	struct fed *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = fed_new(file.path, false);
+	f->vm.options.publishes = true;
+	is_int(fed_start(f), 0);
+	is_u64(wakes_of_a_life(f), 0);
+	free(f);
+	file_end();
+	f = fed_make(false);
+	is_u64(wakes_of_a_life(f), 0);
+	free(f);
 }
 
 int main(void)

@@ -21,6 +21,9 @@ int __wrap_open(const char *name, int flags, ...);
 int __real_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st);
 int __wrap_adjtimex(struct timex *tx);
+struct vmclk_writer;
+int __real_vmclk_writer_wake(const struct vmclk_writer *writer);
+int __wrap_vmclk_writer_wake(const struct vmclk_writer *writer);
 bool __wrap_rivals_find(const char *proc, char *name, size_t size);
 
 #endif /* TESTS_WRAPPED_H */
