@@ -123,6 +123,20 @@ def children_inherit_it(page):
     is_there(float(named.stdout), -37)
 
 
+def a_page_that_was_named_before_stays_unless_there_is_another(page):
+    """By a unit's environment, say, or by an exec around this one."""
+    make(page)
+    named = run("env", f"VMCLK_PRELOAD_PAGE={page}", CTL, "exec", "date", "+%s")
+    check(not named.stderr, named.stderr)
+    is_there(float(named.stdout), -37)
+    nested = under(page, CTL, "exec", "date", "+%s")
+    is_there(float(nested.stdout), -37)
+    other = run("env", "VMCLK_PRELOAD_PAGE=/nonexistent", CTL, "exec", f"--page={page}",
+                "date", "+%s")
+    check(not other.stderr, other.stderr)
+    is_there(float(other.stdout), -37)
+
+
 def an_untrusted_page_is_said_once_and_leaves_the_kernels_time(page):
     for fields, word in ((("clock_status=4",), "status"), (("version=0",), "not yet"),
                          (("counter=none",), "no time"),
@@ -211,6 +225,7 @@ TESTS_TO_RUN = [
     a_database_client_shows_it,
     what_is_not_ours_is_the_kernels,
     children_inherit_it,
+    a_page_that_was_named_before_stays_unless_there_is_another,
     an_untrusted_page_is_said_once_and_leaves_the_kernels_time,
     a_page_that_is_not_there_leaves_the_kernels_time,
     trust_that_comes_and_goes_never_steps_it_back,

@@ -56,13 +56,16 @@ static int preload(const char *shim)
 	return ret;
 }
 
-/* Absolute: the program's children may be started elsewhere. */
+/*
+ * Absolute: the program's children may be started elsewhere. Whoever started us may
+ * have named one already.
+ */
 static int name_page(const char *page)
 {
 	char path[PATH_MAX];
 
 	if (!page)
-		return unsetenv("VMCLK_PRELOAD_PAGE");
+		return 0;
 	return realpath(page, path) ? setenv("VMCLK_PRELOAD_PAGE", path, 1) : -1;
 }
 
