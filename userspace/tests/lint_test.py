@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import struct
 import subprocess
@@ -348,6 +349,7 @@ def record_of_a_writer():
         live, found = lint("--for=1", path)
         check(not found and int(live["updates"]) > 0, f"live: {live}")
         fixed = ctl("record", "--interval=0.01", "--count=7", path)
+        news = ctl("record", "--updates", "--count=3", path)
     finally:
         hostd.terminate()
         hostd.wait(PATIENCE)
@@ -360,6 +362,9 @@ def record_of_a_writer():
     # The first look and the last, each update, and looks that come before one.
     check(truth["looks"] > int(answer["updates"]) + 2, f"{answer}")
     check(sum(line[0] == "s" for line in fixed.stdout.splitlines()) == 7, fixed.stdout)
+    # The first look and two updates; looks before those are not counted.
+    looks = "".join(line[0] for line in news.stdout.splitlines()[2:])
+    check(re.fullmatch("ps(s?ps){2}", looks), news.stdout)
     scratch.put("hosted.trace", lines)
 
 
