@@ -12,7 +12,6 @@
 
 #include "child.h"
 
-#define NSEC_PER_MSEC	1000000LL
 #define NSEC_PER_SEC	1000000000LL
 
 static int64_t now_ns(void)
@@ -21,44 +20,6 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
-/* Waits for a descriptor; -ETIMEDOUT when it is too late. */
-static int wait_until(int fd, int64_t deadline)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	int64_t left;
-	int n;
-
-	do {
-		left = deadline - now_ns();
-		if (left <= 0)
-			return -ETIMEDOUT;
-		n = poll(&pollfd, 1, left / NSEC_PER_MSEC + 1);
-	} while (!n || (n < 0 && errno == EINTR));
-	return n < 0 ? -errno : 0;
-}
-
-/* Reads up to the end of the pipe. */
-static ssize_t take_answer(int fd, char *answer, size_t size, int64_t deadline)
-{
-	size_t length = 0;
-	ssize_t n;
-	int err;
-
-	do {
-		err = wait_until(fd, deadline);
-		if (err)
-			return err;
-		n = read(fd, answer + length, size - length);
-		if (n < 0)
-			return -errno;
-		length += n;
-		if (length == size)
-			return -E2BIG;
-	} while (n);
-	answer[length] = 0;
-	return length;
 }
 
 /*
@@ -94,40 +55,101 @@ static int start(char *const argv[], int out, pid_t *pid)
 	return -err;
 }
 
-/* Its end, by itself or by us. The pid is ours until waitpid(). */
-static int finish(pid_t pid, int64_t deadline)
+int child_start(struct child *child, char *const argv[], char *answer, size_t size,
+		uint64_t timeout_ns)
 {
-	int fd = syscall(SYS_pidfd_open, pid, 0), status = 0;
-	int err = fd < 0 ? -errno : wait_until(fd, deadline);
+	int fds[2], err;
 
-	if (fd >= 0)
-		close(fd);
-	kill(-pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	if (err)
-		return err;
+	*child = (struct child){
+		.answer = answer, .size = size, .deadline = now_ns() + timeout_ns,
+	};
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	child->fd = fds[0];
+	/* Ours only: the program's end is another open file. */
+	err = fcntl(fds[0], F_SETFL, O_NONBLOCK) ? -errno : start(argv, fds[1], &child->pid);
+	close(fds[1]);
+	if (!err)
+		return 0;
+	child->pid = 0;
+	close(fds[0]);
+	return err;
+}
+
+/* Reads up to the end of the pipe. */
+static int take_answer(struct child *c)
+{
+	ssize_t n;
+
+	do {
+		n = read(c->fd, c->answer + c->length, c->size - c->length);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR ? -EINPROGRESS : -errno;
+		c->length += n;
+		if (c->length == c->size)
+			return -E2BIG;
+	} while (n);
+	return 0;
+}
+
+/* Its end is what is waited for from now on. */
+static int await_end(struct child *c)
+{
+	int fd = syscall(SYS_pidfd_open, c->pid, 0);
+
+	if (fd < 0)
+		return -errno;
+	close(c->fd);
+	c->fd = fd;
+	c->has_answered = true;
+	return 0;
+}
+
+static int look(struct child *c)
+{
+	struct pollfd end = { .events = POLLIN };
+	int err = c->has_answered ? 0 : take_answer(c);
+
+	if (!err && !c->has_answered)
+		err = await_end(c);
+	end.fd = c->fd;
+	if (!err && poll(&end, 1, 0) <= 0)
+		err = -EINPROGRESS;
+	return err == -EINPROGRESS && now_ns() >= c->deadline ? -ETIMEDOUT : err;
+}
+
+/* Its end, by itself or by us. The pid is ours until waitpid(). */
+static int finish(struct child *c)
+{
+	int status = 0;
+	pid_t ended;
+
+	close(c->fd);
+	kill(-c->pid, SIGKILL);
+	do {
+		ended = waitpid(c->pid, &status, 0);
+	} while (ended < 0 && errno == EINTR);
+	c->pid = 0;
+	if (ended < 0)
+		return -errno;
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -ECHILD;
 }
 
-ssize_t child_run(char *const argv[], char *answer, size_t size, uint64_t timeout_ns)
+ssize_t child_work(struct child *c)
 {
-	int64_t deadline = now_ns() + timeout_ns;
-	int fds[2], err;
-	ssize_t length;
-	pid_t pid;
+	int err = look(c), ended;
 
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	err = start(argv, fds[1], &pid);
-	close(fds[1]);
-	if (err) {
-		close(fds[0]);
+	if (err == -EINPROGRESS)
 		return err;
-	}
-	length = take_answer(fds[0], answer, size, deadline);
-	close(fds[0]);
-	err = finish(pid, length < 0 ? 0 : deadline);
-	return length < 0 ? length : err ? err : length;
+	ended = finish(c);
+	if (err || ended)
+		return err ? err : ended;
+	c->answer[c->length] = 0;
+	return c->length;
+}
+
+void child_kill(struct child *c)
+{
+	if (c->pid)
+		finish(c);
 }

@@ -103,7 +103,9 @@ static int open_source(struct clock *c)
 		source_kernel_open(&c->source, &c->kernel);
 		break;
 	case CLOCK_CHRONY:
-		c->chrony = (struct source_chrony){ o->chronyc, o->source_path, 0 };
+		c->chrony = (struct source_chrony){
+			.chronyc = o->chronyc, .socket = o->source_path,
+		};
 		source_chrony_open(&c->source, &c->chrony);
 		break;
 	case CLOCK_PHC:
@@ -179,6 +181,9 @@ int clock_tick(struct clock *c)
 
 	if (c->is_open)
 		err = c->source.read(&c->source, &c->reading);
+	c->is_reading = err == -EINPROGRESS;
+	if (c->is_reading)
+		return err;
 	c->outcome = err;
 	if (err == -EAGAIN)
 		return err;
@@ -202,4 +207,5 @@ void clock_stop(struct clock *c)
 	if (c->is_open && c->source.close)
 		c->source.close(&c->source);
 	c->is_open = false;
+	c->is_reading = false;
 }

@@ -68,7 +68,8 @@ struct clock_options {
  * @chrony: chronyd
  * @phc: a PTP hardware clock
  * @is_open: it is in use
- * @outcome: of the latest clock_tick(): what it returned
+ * @is_reading: a reading is on its way
+ * @outcome: of the latest clock_tick(): what it returned, when there was none
  * @reading: the reading, if that was 0
  * @rate: of the host's counter, in CLOCK_REALTIME and the kernel's TAI - UTC: a scale
  *	without leap seconds
@@ -86,6 +87,7 @@ struct clock {
 	struct source_chrony chrony;
 	struct source_phc phc;
 	bool is_open;
+	bool is_reading;
 	int outcome;
 	struct source_reading reading;
 	struct calibrate_rate rate;
@@ -111,8 +113,9 @@ int clock_start(struct clock *clock);
  * clock_tick() - take a reading, for everybody
  * @clock: started
  *
- * Return: 0; -EAGAIN if there is none this time; -ENODATA if the reference is lost,
- * which may pass; any other negative errno value if there will be no more, and then
+ * Return: 0; -EINPROGRESS if one is on its way, and @clock is as it was: again when
+ * @clock->source.fd is readable, or at its deadline; -EAGAIN if there is none this
+ * time; -ENODATA if the reference is lost, which may pass; any other negative errno value if there will be no more, and then
  * the reason has been logged.
  */
 int clock_tick(struct clock *clock);

@@ -139,7 +139,8 @@ struct member *fleet_after(const struct fleet *f, const char *name)
 
 int fleet_prepare(struct fleet *f, struct poll_set *set)
 {
-	int err = 0;
+	size_t unused;
+	int err = poll_set_add(set, f->clock->is_reading ? f->clock->source.fd : -1, &unused);
 
 	for (size_t i = 0; i < f->count && !err; i++)
 		err = machine_prepare(&f->members[i]->machine, set);
@@ -179,19 +180,23 @@ static void fail_all(struct fleet *f)
 	log_about(NULL);
 }
 
-static void begin(struct fleet *f, int64_t now_ns)
+/* Returns false if the reading is not there yet. */
+static bool begin(struct fleet *f, int64_t now_ns)
 {
 	int err = clock_tick(f->clock);
 
+	if (err == -EINPROGRESS)
+		return false;
 	f->is_full = now_ns >= f->next_full_ns;
 	if (f->is_full)
 		f->next_full_ns = now_ns + f->clock->options.interval_ns;
 	f->at = 0;
 	f->is_warming = false;
 	if (!err || err == -EAGAIN || err == -ENODATA)
-		return;
+		return true;
 	clock_stop(f->clock);
 	fail_all(f);
+	return true;
 }
 
 static void hand_on(struct fleet *f)
@@ -210,7 +215,8 @@ static void hand_on(struct fleet *f)
 /* Monitors want to be asked, however long the interval is. */
 static int64_t pause_ns(const struct fleet *f, int64_t now_ns)
 {
-	int64_t until_ns = f->next_ns - now_ns;
+	int64_t until_ns = (f->clock->is_reading ? f->clock->source.deadline : f->next_ns) -
+			   now_ns;
 
 	if (f->has_monitors && until_ns > MONITOR_INTERVAL_NS)
 		until_ns = MONITOR_INTERVAL_NS;
@@ -220,12 +226,11 @@ static int64_t pause_ns(const struct fleet *f, int64_t now_ns)
 int64_t fleet_feed(struct fleet *f, int64_t now_ns)
 {
 	if (f->at == f->count) {
-		if (now_ns < f->next_ns) {
+		if (now_ns < f->next_ns || !begin(f, now_ns)) {
 			if (f->is_lone)
 				machine_publish(&f->members[0]->machine);
 			return pause_ns(f, now_ns);
 		}
-		begin(f, now_ns);
 	}
 	hand_on(f);
 	if (f->at < f->count)

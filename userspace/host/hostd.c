@@ -3,8 +3,8 @@
  * vmclock-hostd: puts the host's time into guests' VMClock pages.
  *
  * One thread, one loop: it waits for a signal, the end of a machine, a vhost-user
- * front-end, a request on the control socket, or the time of the next reading. With
- * --publish-us it does not wait.
+ * front-end, a request on the control socket, chronyc's answer, or the time of the next
+ * reading. With --publish-us it does not wait.
  */
 #include <errno.h>
 #include <signal.h>

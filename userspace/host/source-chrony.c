@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/timex.h>
 
 #include <linux/vmclock-page.h>
 
-#include "child.h"
 #include "leap.h"
 #include "source-chrony.h"
 
 #define NSEC_PER_SEC	1000000000LL
 
-/* On a quiet machine chronyc takes 2 ms. Signals wait as long as it runs. */
+/* On a quiet machine chronyc takes 2 ms. */
 #define TIMEOUT_NS	(NSEC_PER_SEC / 2)
 
 /*
@@ -56,28 +54,32 @@ uint64_t chrony_error_ns(const struct chrony_report *report, uint64_t age_ns,
 	return *est_ns + report->root_delay_ns / 2 + 1;
 }
 
-static int ask(struct source *source, struct chrony_report *report)
+static int start(struct source_chrony *chrony)
 {
-	const struct source_chrony *chrony = source->state;
 	const char *argv[8] = { chrony->chronyc, "-c", "-n" };
-	char answer[512];
 	int n = 3;
-	ssize_t length;
 
 	if (chrony->socket) {
 		argv[n++] = "-h";
 		argv[n++] = chrony->socket;
 	}
 	argv[n] = "tracking";
-	length = child_run((char *const *)argv, answer, sizeof(answer),
+	return child_start(&chrony->child, (char *const *)argv, chrony->answer,
+			   sizeof(chrony->answer),
 			   chrony->timeout_ns ? chrony->timeout_ns : TIMEOUT_NS);
+}
+
+static int take_report(struct source *source, ssize_t length, struct chrony_report *report)
+{
+	const struct source_chrony *chrony = source->state;
+
 	if (length == -ETIMEDOUT)
 		return source_lost(source, "chronyc does not answer");
 	if (length == -ECHILD)
 		return source_lost(source, "chronyc failed: is chronyd running?");
 	if (length < 0 && length != -E2BIG)
 		return source_lost(source, "chronyc can't be started");
-	if (length < 0 || chrony_report_parse(answer, length, report))
+	if (length < 0 || chrony_report_parse(chrony->answer, length, report))
 		return source_lost(source, "chronyc's answer is not a tracking report");
 	return 0;
 }
@@ -94,14 +96,7 @@ static void add_leap(const struct chrony_report *report, struct source_reading *
 		reading->leap_indicator = VMCLOCK_PAGE_LEAP_PRE_NEG;
 }
 
-/* The clock, and how it was treated, around a question to chronyd. */
-struct watch {
-	struct source_gap gap;
-	struct timex tx;
-	int64_t ns;
-};
-
-static int watch_read(struct watch *w, struct source_reading *reading)
+static int watch_read(struct source_watch *w, struct source_reading *reading)
 {
 	int err = source_clock(reading, &w->ns);
 
@@ -111,46 +106,84 @@ static int watch_read(struct watch *w, struct source_reading *reading)
 	return err;
 }
 
-static int read_source(struct source *source, struct source_reading *reading)
+static int ask(struct source *source)
 {
-	struct chrony_report report;
-	struct watch before, after;
-	uint64_t set_ns = 0, age;
-	int err = source_gap_read(&before.gap);
+	struct source_chrony *chrony = source->state;
+	struct source_reading unused;
+	int err = source_gap_read(&chrony->before.gap);
 
 	if (!err)
-		err = watch_read(&before, reading);
-	if (!err)
-		err = ask(source, &report);
-	if (!err)
-		err = watch_read(&after, reading);
+		err = watch_read(&chrony->before, &unused);
+	if (!err && start(chrony))
+		err = source_lost(source, "chronyc can't be started");
+	return err;
+}
+
+/* Time has passed since the report was made, while others were served. */
+static int estimate(struct source *source, const struct chrony_report *report,
+		    struct source_reading *reading)
+{
+	struct source_chrony *chrony = source->state;
+	const struct source_watch *before = &chrony->before;
+	struct source_watch after;
+	uint64_t set_ns = 0, age;
+	int err = watch_read(&after, reading);
+
 	if (!err)
 		err = source_clock_leap(reading, after.ns);
 	/* Last: an inserted second sets the clock, too. */
 	if (!err)
 		err = source_gap_read(&after.gap);
 	if (!err)
-		err = source_gap_error(&before.gap, &after.gap, &set_ns);
+		err = source_gap_error(&before->gap, &after.gap, &set_ns);
 	if (err)
 		return err;
 
-	source->why = chrony_why_lost(&report, after.ns + report.offset_ns);
+	source->why = chrony_why_lost(report, after.ns + report->offset_ns);
 	if (source->why)
 		return -ENODATA;
-	if (source_estimate(reading, after.ns + report.offset_ns))
+	if (source_estimate(reading, after.ns + report->offset_ns))
 		return source_lost(source, "chronyd's time is before 1970");
-	age = after.ns - before.ns;
+	age = after.ns - before->ns;
 	age += SOURCE_STRETCH(age);
 	reading->bounded = true;
 	reading->maxerror_ns = set_ns +
-		chrony_error_ns(&report, age, before.tx.freq == after.tx.freq &&
-				before.tx.tick == after.tx.tick, &reading->esterror_ns);
+		chrony_error_ns(report, age, before->tx.freq == after.tx.freq &&
+				before->tx.tick == after.tx.tick, &reading->esterror_ns);
 	reading->esterror_ns += set_ns;
-	add_leap(&report, reading);
+	add_leap(report, reading);
 	return 0;
+}
+
+static int read_source(struct source *source, struct source_reading *reading)
+{
+	struct source_chrony *chrony = source->state;
+	struct chrony_report report;
+	ssize_t length;
+	int err = chrony->child.pid ? 0 : ask(source);
+
+	if (err)
+		return err;
+	length = child_work(&chrony->child);
+	if (length == -EINPROGRESS) {
+		source->fd = chrony->child.fd;
+		source->deadline = chrony->child.deadline;
+		return -EINPROGRESS;
+	}
+	err = take_report(source, length, &report);
+	return err ? err : estimate(source, &report, reading);
+}
+
+static void close_source(struct source *source)
+{
+	struct source_chrony *chrony = source->state;
+
+	child_kill(&chrony->child);
 }
 
 void source_chrony_open(struct source *source, struct source_chrony *chrony)
 {
-	*source = (struct source){ .read = read_source, .state = chrony };
+	*source = (struct source){
+		.read = read_source, .close = close_source, .state = chrony,
+	};
 }

@@ -5,26 +5,48 @@
  *
  * chronyc is asked, and not chronyd's socket: its output for scripts is documented,
  * it fits the chronyd it came with, and whatever it does it does in a process that
- * can be killed. It costs about two milliseconds for each reading.
+ * can be killed. It costs about two milliseconds for each reading, in which others are
+ * served.
  */
 #ifndef HOST_SOURCE_CHRONY_H
 #define HOST_SOURCE_CHRONY_H
 
+#include <sys/timex.h>
+
+#include "child.h"
 #include "chrony-report.h"
 #include "source.h"
 
 #define SOURCE_CHRONYC_DEFAULT	"/usr/bin/chronyc"
 
 /**
+ * struct source_watch - the clock, and how it was treated, around a question to chronyd
+ * @gap: was it set?
+ * @tx: was its rate changed?
+ * @ns: what it was
+ */
+struct source_watch {
+	struct source_gap gap;
+	struct timex tx;
+	int64_t ns;
+};
+
+/**
  * struct source_chrony - the source's state
  * @chronyc: path of the program
  * @socket: of chronyd, or NULL: where chronyc looks for it
  * @timeout_ns: of chronyc, after which it is killed; 0: the default
+ * @child: it runs; zero at first, as all that follows
+ * @answer: what it says
+ * @before: from before it was started
  */
 struct source_chrony {
 	const char *chronyc;
 	const char *socket;
 	uint64_t timeout_ns;
+	struct child child;
+	char answer[512];
+	struct source_watch before;
 };
 
 /**

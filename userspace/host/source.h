@@ -46,15 +46,20 @@ struct source_reading {
  * struct source - a source; one of source_kernel_open() and its like fills it in
  * @read: take a reading. Return: 0; -EAGAIN if the clock was being changed (try
  *	later); -ENODATA if the reference is lost, which may pass, @why says how;
- *	any other error is final
+ *	-EINPROGRESS if it is on its way: again when @fd is readable, or at @deadline,
+ *	and @reading is as it was; any other error is final
  * @close: release what open took; NULL if that was nothing
  * @why: why the reference is lost
+ * @fd: see @read
+ * @deadline: CLOCK_MONOTONIC in ns; see @read
  * @state: the source's own
  */
 struct source {
 	int (*read)(struct source *source, struct source_reading *reading);
 	void (*close)(struct source *source);
 	const char *why;
+	int fd;
+	int64_t deadline;
 	void *state;
 };
 

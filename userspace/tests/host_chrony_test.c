@@ -3,6 +3,9 @@
  * chronyd as a source: what is made of the clock and the report, and a chronyc that
  * fails in every way. It is played by scripts.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -42,14 +45,38 @@ static struct source_chrony chrony;
 static struct source source;
 static struct source_reading reading;
 
-static int read_with(const char *script)
+/* Until something happens; the deadline is one of the fake clock's. */
+static void wait_for(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	poll(&p, 1, 100);
+}
+
+static int read_to_the_end(void)
+{
+	int err = source.read(&source, &reading);
+
+	while (err == -EINPROGRESS) {
+		wait_for(source.fd);
+		err = source.read(&source, &reading);
+	}
+	return err;
+}
+
+static void open_with(const char *script)
 {
 	play(script);
 	chrony = (struct source_chrony){
 		.chronyc = path, .socket = "/the/socket", .timeout_ns = PATIENCE,
 	};
 	source_chrony_open(&source, &chrony);
-	return source.read(&source, &reading);
+}
+
+static int read_with(const char *script)
+{
+	open_with(script);
+	return read_to_the_end();
 }
 
 static int64_t realtime_ns(void)
@@ -128,7 +155,7 @@ TAP_TEST(a_client_that_fails_is_no_time)
 	is_lost(GOOD "; exit 1", "failed");
 	is_lost(GOOD "; kill -9 $$", "failed");
 	chrony.chronyc = "/nonexistent/chronyc";
-	is_int(source.read(&source, &reading), -ENODATA);
+	is_int(read_to_the_end(), -ENODATA);
 	ok(strstr(source.why, "started") || strstr(source.why, "failed"));
 }
 
@@ -154,13 +181,66 @@ TAP_TEST(a_leap_second_only_chronyd_knows_of_is_told)
 	is_u64(reading.leap_indicator, VMCLOCK_PAGE_LEAP_NONE);
 }
 
+/* A pipe that a script can wait for, in a directory of its own. */
+static int hold(void)
+{
+	char held[] = "/tmp/vmclock-held-XXXXXX";
+	int fd = -1;
+
+	if (ok(mkdtemp(held)) && ok(!chdir(held)) && ok(!mkfifo("go", 0600)))
+		fd = open("go", O_RDWR | O_CLOEXEC);
+	ok(fd >= 0);
+	return fd;
+}
+
+static void unhold(int fd)
+{
+	char dir[64];
+
+	close(fd);
+	unlink("go");
+	ok(getcwd(dir, sizeof(dir)) && !chdir("/") && !rmdir(dir));
+}
+
+TAP_TEST(nobody_waits_for_chronyc_and_the_reading_stays_until_it_has_answered)
+{
+	struct source_reading before;
+	int go;
+
+	fake_running();
+	is_int(read_with(GOOD), 0);
+	before = reading;
+	go = hold();
+	open_with("read word <go\n" GOOD);
+	for (int i = 0; i < 3; i++) {
+		is_int(source.read(&source, &reading), -EINPROGRESS);
+		ok(!memcmp(&reading, &before, sizeof(reading)));
+		ok(fcntl(source.fd, F_GETFD) >= 0);
+	}
+	is_int(write(go, "\n", 1), 1);
+	is_int(read_to_the_end(), 0);
+	ok(reading.counter != before.counter);
+	/* It does not outlive the source. */
+	is_int(source.read(&source, &reading), -EINPROGRESS);
+	source.close(&source);
+	is_int(chrony.child.pid, 0);
+	unhold(go);
+}
+
 static ssize_t run(const char *script, char *answer, size_t size, uint64_t timeout_ns)
 {
 	char *argv[] = { path, NULL };
+	struct child child;
+	ssize_t n;
 
 	play(script);
 	fake_running();
-	return child_run(argv, answer, size, timeout_ns);
+	if (!is_int(child_start(&child, argv, answer, size, timeout_ns), 0))
+		return 0;
+	while ((n = child_work(&child)) == -EINPROGRESS)
+		wait_for(child.fd);
+	is_int(child.pid, 0);
+	return n;
 }
 
 TAP_TEST(a_child_that_hangs_is_killed_with_its_children)

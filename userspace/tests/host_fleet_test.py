@@ -550,6 +550,26 @@ def the_service_manager_is_told_when_it_is_ready(tmp):
             del os.environ["NOTIFY_SOCKET"]
 
 
+def a_chronyc_that_hangs_keeps_nobody_waiting(tmp):
+    """What is asked for while it hangs is done before it is killed."""
+    chronyc, said, page, control = tmp / "chronyc", tmp / "pid", tmp / "p", tmp / "control"
+    chronyc.write_text(f"#!/bin/sh\necho $$ >{said}.new; mv {said}.new {said}\nexec sleep 1000\n")
+    chronyc.chmod(0o755)
+    with Hostd(f"--file={page}", "--source=chrony", f"--chronyc={chronyc}", "--interval=10ms",
+               f"--control={control}"):
+        wait_for(control.exists, "there is a control socket")
+
+        def is_served_meanwhile():
+            before = said.read_text()
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(control))
+                client.sendall(b'{"command":"disrupt","vm":"vm"}\n')
+                check(b"true" in client.recv(4096), "refused")
+            return os.path.exists(f"/proc/{int(before)}") and said.read_text() == before
+        wait_for(said.exists, "chronyc is asked")
+        wait_for(is_served_meanwhile, "somebody is served while chronyc hangs")
+
+
 def a_lone_vm_has_a_control_socket_too(tmp):
     with Hostd(f"--file={tmp}/p", f"--control={tmp}/control", *ASSUME) as hostd:
         fleet = Fleet(tmp, {})
@@ -589,6 +609,7 @@ TESTS = [
     the_socket_is_its_users_alone,
     killed_it_leaves_lines_that_a_restart_continues,
     the_service_manager_is_told_when_it_is_ready,
+    a_chronyc_that_hangs_keeps_nobody_waiting,
     a_lone_vm_has_a_control_socket_too,
 ]
 

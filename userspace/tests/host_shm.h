@@ -33,13 +33,13 @@ static inline size_t page_bytes(void)
 }
 
 /**
- * struct child - how a child ended
+ * struct child_end - how a child ended
  * @signal: what killed it, or 0
  * @has_reached: it came to the line in question
  * @has_survived: and behind it
  * @address: the address at which it first got SIGSEGV, or 0
  */
-struct child {
+struct child_end {
 	int signal;
 	bool has_reached;
 	bool has_survived;
@@ -47,7 +47,7 @@ struct child {
 };
 
 /* Shared with the child that runs. */
-static struct child *child_report;
+static struct child_end *child_report;
 
 static inline void child_note_address(int number, siginfo_t *info, void *context)
 {
@@ -57,14 +57,14 @@ static inline void child_note_address(int number, siginfo_t *info, void *context
 }
 
 /* Calls @body in a child, where SIGSEGV and SIGBUS do what they do by default. */
-static inline struct child child_run(void (*body)(void *), void *arg)
+static inline struct child_end child_run(void (*body)(void *), void *arg)
 {
 	/* RESETHAND: noted, and then it happens once more. */
 	struct sigaction action = {
 		.sa_sigaction = child_note_address,
 		.sa_flags = SA_SIGINFO | SA_RESETHAND,
 	};
-	struct child end;
+	struct child_end end;
 	int status = 0;
 	pid_t pid;
 
@@ -87,7 +87,7 @@ static inline struct child child_run(void (*body)(void *), void *arg)
 	return end;
 }
 
-static inline bool child_was_killed(struct child end, int number)
+static inline bool child_was_killed(struct child_end end, int number)
 {
 	return end.has_reached && !end.has_survived && end.signal == number;
 }

@@ -294,7 +294,7 @@ TAP_TEST(a_sigbus_that_somebody_sends_still_kills)
 TAP_TEST(a_guard_page_of_broken_memory_is_still_one)
 {
 	struct shared victim = shared_new();
-	struct child end;
+	struct child_end end;
 
 	need(!ftruncate(victim.fd, 0));
 	is_int(shm_fill(&victim.host, 0, 0, SIZE), -EIO);

@@ -31,7 +31,7 @@ static void is_deadly(char *at)
 	static void (*const ways[])(void *) = { read_byte, write_byte, execute };
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		struct child end = child_run(ways[i], at);
+		struct child_end end = child_run(ways[i], at);
 
 		ok(child_was_killed(end, SIGSEGV));
 		is_u64(end.address, (uintptr_t)at);
@@ -116,7 +116,7 @@ TAP_TEST(memory_that_never_changes_can_not_be_written)
 {
 	int fd = memfd_new(page_bytes());
 	struct shm bytes, file;
-	struct child end;
+	struct child_end end;
 
 	need(!shm_from_bytes(&bytes, "abc", 3, SHM_WHOLE));
 	need(!shm_from_file(&file, fd, SHM_WHOLE));
