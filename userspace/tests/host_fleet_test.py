@@ -18,7 +18,7 @@ import sys
 import time
 
 from host_hostd_test import (ASSUME, BUILD, PATIENCE, SYNCHRONIZED, UNRELIABLE, Failed, Hostd,
-                             Page, Player, check, main, page_is, refused, wait_for)
+                             Page, Player, check, main, page_is, refused, wait_for, wait_listens)
 
 INITIALIZING = 1
 DAEMON = "".join(f"{option.lstrip('-').replace('=', ' = ', 1)}\n" for option in ASSUME)
@@ -45,7 +45,7 @@ class Fleet:
 
     def __enter__(self):
         self.hostd = Hostd(f"--config={self.conf}")
-        wait_for(self.socket.exists, "there is a control socket")
+        wait_listens(self.socket)
         return self
 
     def __exit__(self, *_):
@@ -557,7 +557,7 @@ def a_chronyc_that_hangs_keeps_nobody_waiting(tmp):
     chronyc.chmod(0o755)
     with Hostd(f"--file={page}", "--source=chrony", f"--chronyc={chronyc}", "--interval=10ms",
                f"--control={control}"):
-        wait_for(control.exists, "there is a control socket")
+        wait_listens(control)
 
         def is_served_meanwhile():
             before = said.read_text()

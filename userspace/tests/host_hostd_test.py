@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -102,6 +103,14 @@ def page_is(path, status):
     except (OSError, struct.error):
         return False
     return page.status == status and not page.seq & 1
+
+
+def wait_listens(path):
+    """That its name is there is not enough: who is refused takes it for a stale one."""
+    def is_heard():
+        with socket.socket(socket.AF_UNIX) as client:
+            return not client.connect_ex(str(path))
+    wait_for(is_heard, f"somebody listens at {path}")
 
 
 class Hostd:

@@ -17,7 +17,7 @@ import threading
 import time
 
 from host_hostd_test import (ASSUME, BUILD, PATIENCE, QEMU_PAGE, SYNCHRONIZED, Failed,
-                             Hostd, check, main, wait_for)
+                             Hostd, check, main, wait_for, wait_listens)
 
 INITIALIZING, UNRELIABLE = 1, 4
 ENV = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
@@ -138,7 +138,7 @@ class Fed:
 
     def __enter__(self):
         self.hostd = Hostd(*self.options)
-        wait_for(self.control.exists, "there is a control socket")
+        wait_listens(self.control)
         return self
 
     def __exit__(self, *_):
