@@ -115,8 +115,8 @@ int clock_start(struct clock *clock);
  *
  * Return: 0; -EINPROGRESS if one is on its way, and @clock is as it was: again when
  * @clock->source.fd is readable, or at its deadline; -EAGAIN if there is none this
- * time; -ENODATA if the reference is lost, which may pass; any other negative errno value if there will be no more, and then
- * the reason has been logged.
+ * time; -ENODATA if the reference is lost, which may pass; any other negative errno
+ * value if there will be no more, and then the reason has been logged.
  */
 int clock_tick(struct clock *clock);
 
