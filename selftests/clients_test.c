@@ -159,7 +159,7 @@ static void exec_feeder(void)
 {
 	log_to(DIR "/feed.log");
 	execl("/userspace/vmclockctl-static", "vmclockctl", "feed-chrony",
-	      "--socket=" DIR "/feed", NULL);
+	      "--socket=" DIR "/feed", "--interval=0.25", NULL);
 	_exit(127);
 }
 
