@@ -10,11 +10,13 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/eventfd.h>
+#include <linux/freezer.h>
 #include <linux/mm.h>
 #include <linux/platform_device.h>
 #include <linux/ptp_clock_kernel.h>
 #include <linux/timekeeping.h>
 #include <linux/vmclock-dev.h>
+#include <linux/wait.h>
 
 #ifndef HAVE_VM_FLAGS_SET
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
@@ -30,6 +32,28 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 
 #ifndef HAVE_EVENTFD_SIGNAL_ONE
 #define eventfd_signal(ctx) eventfd_signal(ctx, 1)
+#endif
+
+/*
+ * vmclock_wait_event() - as wait_event_interruptible_hrtimeout(), which is woken by
+ * a machine that goes to sleep as by a signal: this sleeps on. Nothing may be held
+ * that the machine needs for going to sleep.
+ */
+#ifdef TASK_FREEZABLE
+#define vmclock_wait_event(wq, condition, timeout) ({				\
+	long ret_ = 0;								\
+	might_sleep();								\
+	if (!(condition))							\
+		ret_ = __wait_event_hrtimeout(wq, condition, timeout,		\
+					      (TASK_INTERRUPTIBLE | TASK_FREEZABLE)); \
+	ret_; })
+#else	/* before 6.1 */
+#define vmclock_wait_event(wq, condition, timeout) ({				\
+	long ret_;								\
+	freezer_do_not_count();							\
+	ret_ = wait_event_interruptible_hrtimeout(wq, condition, timeout);	\
+	freezer_count();							\
+	ret_; })
 #endif
 
 /*

@@ -213,7 +213,8 @@ int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *r
  * @result: as above
  *
  * Outside of the read sections, so that removal need not wait for us; it wakes
- * us.
+ * us. A machine that goes to sleep does not end the wait, and @timeout stands still
+ * meanwhile.
  *
  * Context: process context, sleeps.
  * Return: as above; -ETIMEDOUT, or -EINTR for a signal.
@@ -224,7 +225,7 @@ int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
 	int ret, err;
 
 #define TAKE_OR_SLEEP ((ret = vmclock_event_take(vf, mask, result, NULL)) != -EAGAIN)
-	err = wait_event_interruptible_hrtimeout(vf->vd->notify.wait, TAKE_OR_SLEEP, timeout);
+	err = vmclock_wait_event(vf->vd->notify.wait, TAKE_OR_SLEEP, timeout);
 #undef TAKE_OR_SLEEP
 	if (ret != -EAGAIN)
 		return ret;
