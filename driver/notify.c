@@ -155,9 +155,12 @@ static u32 note(struct vmclock_device *vd, struct vmclock_page *copy)
 
 	lockdep_assert_held(&n->lock);
 
-	if (n->primed && seq == n->tally.seq)
+	if (n->primed && seq == n->tally.seq && !n->doubted)
 		return 0;
+	n->doubted = false;
 	is_page = keep_what_is_there(vd, copy);
+	if (n->primed && seq == n->tally.seq && !memcmp(copy, &n->last, sizeof(*copy)))
+		return 0;
 	/* The first look has nothing to compare with, but a file may be open already. */
 	if (n->primed) {
 		events |= compare(&n->last, copy);
@@ -296,6 +299,23 @@ void vmclock_notify_watch(struct vmclock_device *vd)
 void vmclock_notify_kick(struct vmclock_device *vd)
 {
 	mod_delayed_work(notify_wq, &vd->notify.look, 0);
+}
+
+/**
+ * vmclock_notify_resume() - the machine has slept
+ * @vd: the device, between vmclock_notify_start() and vmclock_notify_stop()
+ *
+ * A notification may have been lost; and after a hibernation the page may be that of
+ * another host, which has the same number by chance. That is looked for once.
+ *
+ * Context: process context; the work runs when the others do.
+ */
+void vmclock_notify_resume(struct vmclock_device *vd)
+{
+	spin_lock(&vd->notify.lock);
+	vd->notify.doubted = true;
+	spin_unlock(&vd->notify.lock);
+	vmclock_notify_kick(vd);
 }
 
 static bool somebody_waits(struct vmclock_notify *n)

@@ -83,6 +83,7 @@ static struct pci_driver vmclock_pci_driver = {
 	.id_table = pci_ids,
 	.probe = vmclock_pci_probe,
 	.remove = vmclock_pci_remove,
+	.driver.pm = &vmclock_pm_ops,
 };
 
 /**

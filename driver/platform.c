@@ -78,6 +78,7 @@ static struct platform_driver platform_driver = {
 		.name = VMCLOCK_DRIVER_NAME,
 		.acpi_match_table = acpi_ids,
 		.of_match_table = of_ids,
+		.pm = &vmclock_pm_ops,
 	},
 };
 

@@ -2,7 +2,8 @@
 /*
  * How the hypervisor tells us about an update: the firmware's notification on
  * the device, or an interrupt: named in the device tree, or a PCI function's. The
- * simulator calls us.
+ * simulator calls us. And after a sleep nobody needs to: what came meanwhile may be
+ * lost.
  *
  * Both are listened to where they exist. Whether they are relied on is the
  * page's word, see vmclock_notify_source().
@@ -100,3 +101,15 @@ void vmclock_source_detach(struct vmclock_device *vd, struct device *dev)
 	else if (vd->bus != VMCLOCK_BUS_SIM)
 		free_irq(vd->notify.irq, vd);
 }
+
+static int __maybe_unused resume(struct device *dev)
+{
+	vmclock_notify_resume(dev_get_drvdata(dev));
+	return 0;
+}
+
+/*
+ * Of suspend and of hibernation. Nothing is to be done before: works and programs are
+ * frozen already, and the interrupt wakes no machine.
+ */
+const struct dev_pm_ops vmclock_pm_ops = { SET_SYSTEM_SLEEP_PM_OPS(NULL, resume) };

@@ -27,6 +27,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
+#include <linux/pm.h>
 #include <linux/ptp_clock_kernel.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
@@ -84,6 +85,7 @@ struct vmclock_tally {
  * @last: the page at the last look; what it does not have is zero
  * @stale: the last look found no gap between updates
  * @primed: there was a look
+ * @doubted: the same number need not mean the same page
  * @promised: the page says that it has notifications; written with @lock held
  * @wired: we listen to them; written once, when files can be open already
  * @irq: the interrupt, if it is one
@@ -104,6 +106,7 @@ struct vmclock_notify {
 	struct vmclock_page last;
 	bool stale;
 	bool primed;
+	bool doubted;
 	bool promised;
 	bool wired;
 	int irq;
@@ -381,6 +384,7 @@ void vmclock_notify_gone(struct vmclock_device *vd);
 bool vmclock_notify_look(struct vmclock_device *vd);
 void vmclock_notify_watch(struct vmclock_device *vd);
 void vmclock_notify_kick(struct vmclock_device *vd);
+void vmclock_notify_resume(struct vmclock_device *vd);
 u8 vmclock_notify_source(const struct vmclock_device *vd);
 u32 vmclock_notify_watch_us(void);
 void vmclock_notify_expire_at(struct vmclock_notify *n, u64 expiry);
@@ -398,6 +402,7 @@ u32 vmclock_restore_note(struct vmclock_device *vd, u32 events, bool trusted);
 void vmclock_restore_announce(struct vmclock_device *vd);
 
 /* source.c */
+extern const struct dev_pm_ops vmclock_pm_ops;
 void vmclock_source_attach(struct vmclock_device *vd, struct device *dev, int irq);
 void vmclock_source_detach(struct vmclock_device *vd, struct device *dev);
 
