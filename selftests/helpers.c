@@ -225,6 +225,37 @@ bool t_ask(const char *command, char *answer, size_t size)
 	return true;
 }
 
+bool t_later(int ms, const char *command)
+{
+	char line[600], answer[16];
+
+	snprintf(line, sizeof(line), "later %d %s\n", ms, command);
+	return t_ask(line, answer, sizeof(answer)) && !strcmp(answer, "ok");
+}
+
+bool t_nap(int ms)
+{
+	char line[32], answer[16];
+
+	if (t_write_file("/sys/class/tty/ttyS3/power/wakeup", "enabled"))
+		return false;
+	snprintf(line, sizeof(line), "nap %d\n", ms);
+	return t_ask(line, answer, sizeof(answer)) && !strcmp(answer, "ok");
+}
+
+bool t_awake(void)
+{
+	char answer[64];
+
+	if (!t_ask("awake\n", answer, sizeof(answer)))
+		return false;
+	/* What woke us comes before the answer. */
+	while (strcmp(answer, "awake"))
+		if (!t_ask("", answer, sizeof(answer)))
+			return false;
+	return true;
+}
+
 bool t_poke(int page, size_t offset, const void *data, size_t len)
 {
 	char command[512], answer[16];

@@ -72,6 +72,15 @@ int t_open_ptp(int page, int *index, int flags);
 bool t_ask(const char *command, char *answer, size_t size);
 
 /*
+ * For a machine that goes to sleep: have the host do a command of the link a while
+ * later; have it wake the machine a while later, also of s2idle; and say that it is
+ * awake, before anything else. Return: false if the host did not understand.
+ */
+bool t_later(int ms, const char *command);
+bool t_nap(int ms);
+bool t_awake(void);
+
+/*
  * Change or look at a test page from outside the machine, while it runs.
  * Return: false if the host did not do it.
  */

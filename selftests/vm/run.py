@@ -47,6 +47,7 @@ import planted
 import referee
 import rtc
 import served
+import sleeper
 import tap
 import vm
 
@@ -155,6 +156,8 @@ class Run:
                 machine(self.args.kernel, image, self.logs, self.args.mode, self.args.set,
                         options, self.args.qemu))
             self.stack = stack
+            self.sleeper = sleeper.Sleeper(self.machine)
+            stack.callback(self.sleeper.close)
             self.selector = stack.enter_context(selectors.DefaultSelector())
             self.record = stack.enter_context(open(self.logs / "output.log", "w",
                                                    encoding="utf-8"))
@@ -177,18 +180,22 @@ class Run:
 
     def handle(self):
         """One round: what came in within a second."""
-        for key, _ in self.selector.select(1):
+        for key, _ in self.selector.select(self.sleeper.patience()):
             source, handler = key.data
             lines = source.read()
             if lines is None:
                 self.selector.unregister(key.fileobj)
             for line in lines or ():
                 handler(line)
+        self.sleeper.work(self.do_for_guest)
 
     def link_line(self, line):
         """A line of ttyS3: a test wants a page changed."""
-        answer = (self.device or self.machine).answer(line)
+        answer = self.sleeper.answer(line) or self.do_for_guest(line)
         self.machine.link.sendall(f"{answer}\n".encode())
+
+    def do_for_guest(self, line):
+        return (self.device or self.machine).answer(line)
 
     def guest_line(self, line):
         """A line of ttyS1."""

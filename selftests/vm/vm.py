@@ -193,7 +193,8 @@ class Machine:
         if not self.own_pages:
             return []
         pages.fill(self.ram, self.counter)
-        return ["-acpitable", f"file={pages.ssdt(self.tmp)}", *self.functions.options()]
+        return ["-acpitable", f"file={pages.ssdt(self.tmp)}", *self.functions.options(),
+                "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off"]
 
     def function_fds(self):
         return self.functions.fds if self.functions else []
