@@ -365,8 +365,13 @@ class Run:
                 self.say("reset")
                 self.do_reset(side)
             self.finish(side)
-            log = self.logs / "001/console.log"
-            self.trouble += [f"kernel log: {line}" for line in kernel_log.splats(log)]
+            self.trouble += [f"kernel log: {line}"
+                             for line in kernel_log.complaints(self.kernel_log())]
+
+    def kernel_log(self):
+        """It goes on in every QEMU that the guest is in."""
+        return "\n".join((self.logs / f"{number:03}/console.log").read_text(errors="replace")
+                         for number in range(1, self.sides + 1))
 
     def checks(self):
         """What is judged: (name, passed, explanation)."""
