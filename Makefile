@@ -303,10 +303,13 @@ do-soak-vm: guest-tests
 	@$(call vm_run,soak) --results $(BUILD)/soak --patience 100 \
 		--set REMOVAL_ROUNDS=$(SOAK_ROUNDS) --set FUZZ_SECONDS=$(SOAK_SECONDS)
 
+# A machine that is saved, restored and moved.
+moved_run = python3 selftests/vm/$(1).py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
+	--module $(guest)/driver/vmclock.ko
+
 do-check-vm-restored: guest-tests
 	@$(TAP) run --timeout $(vm_timeout) --results $(RESULTS) $(prefix)vm-restored -- \
-		python3 selftests/vm/restored.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
-		--module $(guest)/driver/vmclock.ko --keep $(KEEP)
+		$(call moved_run,restored) --keep $(KEEP)
 
 # The kernel's driver, for a kernel without it; and what it needs of that kernel.
 rtc := $(BUILD)/guest/virtio_rtc
@@ -347,14 +350,13 @@ do-check-host:
 	do-check-host
 
 # Stopped, saved, restored, moved: two rounds are a sample of those in soak.
-life_run = python3 selftests/vm/life.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
-	--module $(guest)/driver/vmclock.ko
-
 do-check-vm-life: machine
-	@$(TAP) run --timeout 2400 --results $(RESULTS) $(prefix)vm-life -- $(life_run) --rounds 2
+	@$(TAP) run --timeout 2400 --results $(RESULTS) $(prefix)vm-life -- \
+		$(call moved_run,life) --rounds 2
 
-do-soak-life: machine
-	@$(life_run) --rounds $(SOAK_LIVES) --reset
+do-soak-life: guest-tests
+	@$(call moved_run,restored) --keep 60
+	@$(call moved_run,life) --rounds $(SOAK_LIVES) --reset
 
 # The pictures of the documentation, of runs that are real: not part of check.
 pictures: setup
@@ -362,8 +364,7 @@ pictures: setup
 
 do-pictures: machine
 	$(Q)$(MAKE) -C userspace $(JOBS) pictures
-	$(Q)python3 selftests/vm/picture.py --build $(BUILD) --kernel $(GUEST_VMLINUZ) \
-		--module $(guest)/driver/vmclock.ko userspace/pictures/migration.svg
+	$(Q)$(call moved_run,picture) userspace/pictures/migration.svg
 
 do-run: machine
 	@$(call vm_run,run) --seconds $(SECONDS)
@@ -389,7 +390,7 @@ help:
 	@echo "make run         a VM that reads the host's clock, live; SECONDS=20"
 	@echo "make soak        hours more of the tests that try things at random, soak-vm: those in a VM;"
 	@echo "                 SOAK_ROUNDS=2000 removals, SOAK_SECONDS=3600 of the fuzzer; soak-life:"
-	@echo "                 SOAK_LIVES=100 rounds of check-vm-life"
+	@echo "                 SOAK_LIVES=100 rounds of check-vm-life, and check-vm-restored for KEEP=60"
 	@echo "make check       all tests; the last line counts them. Parts of it:"
 	@echo "                 check-static check-unit check-vm-stock check-vm-unstable check-vm-feed"
 	@echo "                 check-vm-restored; KEEP=20, seconds that the machine is kept saved"

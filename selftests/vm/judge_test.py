@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Does judge.py see what is false? It is shown records that lie, each in one way."""
+"""Do judge.py and restored.py see what is false? They are shown records that lie, each in
+one way."""
 
 import pathlib
 import sys
@@ -10,6 +11,7 @@ sys.path.insert(0, str(HERE))
 
 import judge		# pylint: disable=wrong-import-position
 import referee
+import restored
 
 HZ = 1_000_000_000		# of the counter: ticks are ns
 PERIOD, SHIFT = 0x89705F4136B4A597, 29
@@ -123,6 +125,42 @@ def what_the_clock_does_not_know_yet_waits():
     return verdict((record(20_000_000_000), "one")) is None
 
 
+def told(policy="step", was_set=1, late=0, outside=0, off_by=0):
+    """What is wrong with what a program says, a second after T, in a machine that is fed."""
+    counter = HOST + OFFSET + 1_000_000_000
+    one = restored.Told(restored.TOLD.match(
+        f"told way=poll policy={policy} set={was_set} late={late} at=1 looks=100 outside={outside}"
+        f" counters={counter}-{counter + 5000} real={T + 1_000_002_500 + off_by} bound=100000"))
+    one.low, one.high = restored.distance(one, judge.Life("lived", "one", OFFSET, 1000), clock())
+    return list(restored.wrongs(one))
+
+
+def a_clock_that_was_set_in_time_is_not_complained_of():
+    return not told() and not told(off_by=90_000) and not told(off_by=-90_000)
+
+
+def a_clock_that_was_set_after_the_event_is_false():
+    return len(told(was_set=0, late=1)) == 2 and len(told(late=1)) == 1
+
+
+def a_single_look_outside_of_the_page_is_false():
+    return len(told(outside=1)) == 1
+
+
+def a_clock_that_was_set_from_a_page_that_lies_is_false():
+    return len(told(off_by=110_000)) == 1 and len(told(off_by=-3 * judge.NS)) == 1
+
+
+def with_off_a_clock_that_is_set_is_false():
+    return len(told("off", outside=100)) == 1 and \
+        len(told("off", was_set=0, late=1, outside=100)) == 1 and \
+        not told("off", was_set=0, outside=100, off_by=-3 * judge.NS)
+
+
+def with_off_a_clock_that_is_right_shows_nothing():
+    return len(told("off", was_set=0, outside=99)) == 1
+
+
 TESTS = [
     what_is_true_is_not_complained_of,
     a_status_that_is_not_good_claims_nothing,
@@ -138,6 +176,12 @@ TESTS = [
     a_good_status_without_a_bound_is_false,
     a_counter_before_the_lines_start_is_computed_as_well,
     what_the_clock_does_not_know_yet_waits,
+    a_clock_that_was_set_in_time_is_not_complained_of,
+    a_clock_that_was_set_after_the_event_is_false,
+    a_single_look_outside_of_the_page_is_false,
+    a_clock_that_was_set_from_a_page_that_lies_is_false,
+    with_off_a_clock_that_is_set_is_false,
+    with_off_a_clock_that_is_right_shows_nothing,
 ]
 
 

@@ -124,14 +124,17 @@ class Side:
 class Run:
     """One boot and all that happens to that guest."""
 
+    name = "life"
+    moves = ("migrate", "twice")	# kinds after which it is in another QEMU
+
     def __init__(self, args):
         self.args = args
         self.build = pathlib.Path(args.build).resolve()
-        self.logs = self.build / "vm/life"
+        self.logs = self.build / "vm" / self.name
         self.logs.mkdir(parents=True, exist_ok=True)
         self.token = secrets.token_hex(16)
         self.judge = judge.Judge(referee.HostClock())
-        self.happened = dict.fromkeys(KINDS, 0)
+        self.happened = dict.fromkeys(args.kinds, 0)
         # None: there is none.
         self.generations = {None}
         self.sides = 0
@@ -147,12 +150,15 @@ class Run:
                 self.judge.clock.feed(line)
         threading.Thread(target=follow, daemon=True).start()
 
-    def add_side(self, stack, source=None, generation="keep"):
-        """Another QEMU for the same guest, with its daemon."""
+    def add_guest(self, stack, incoming):
+        """Another QEMU for the same guest."""
         self.sides += 1
-        name = f"{self.sides:03}"
-        guest = stack.enter_context(moving.Guest(self.args.kernel, self.image, self.logs, name,
-                                                 self.token, bool(source)))
+        return stack.enter_context(moving.Guest(self.args.kernel, self.image, self.logs,
+                                                f"{self.sides:03}", self.token, incoming))
+
+    def add_side(self, stack, source=None, generation="keep"):
+        """One with its daemon."""
+        guest = self.add_guest(stack, bool(source))
         daemon = stack.enter_context(Daemon(self.build, guest, generation))
         daemon.wait_run("incoming" if source else "running")
         return Side(guest, daemon, source and source.generation)
@@ -286,6 +292,9 @@ class Run:
         side.guest.save(path)
         self.drain(side)
         self.leave(side)
+        if self.args.keep:
+            self.say(f"saved, and kept for {self.args.keep} s")
+            time.sleep(self.args.keep)
         others = [self.add_side(stack, side, "new") for _ in range(2)]
         for other in others:
             other.guest.receive(f"file:{path}")
@@ -306,18 +315,21 @@ class Run:
         if one.generation() == two.generation():
             self.trouble.append("two restored machines have the same generation")
 
+    def quit(self, guest):
+        guest.monitor.command("quit")
+        if not guest.wait_off(60):
+            self.trouble.append(f"QEMU {guest.name} did not end well")
+
     def leave(self, side):
         """This QEMU is not used any more."""
-        side.guest.monitor.command("quit")
-        if not side.guest.wait_off(60):
-            self.trouble.append(f"QEMU {side.guest.name} did not end well")
+        self.quit(side.guest)
         if not side.daemon.wait_end():
             self.trouble.append(f"daemon {side.guest.name} did not end well, see hostd.log")
 
     def round(self, side, stack, kinds):
         for kind in kinds:
             self.say(f"{kind}: guest {side.guest.name}")
-            if kind in ("migrate", "twice"):
+            if kind in self.moves:
                 side = getattr(self, f"do_{kind}")(side, stack)
             else:
                 if kind == "snapshot":
@@ -400,6 +412,11 @@ def add_machine(parser):
     parser.add_argument("--module", required=True, help="vmclock.ko for that kernel")
 
 
+def add_keep(parser, seconds):
+    parser.add_argument("--keep", type=float, default=seconds,
+                        help="seconds that a saved machine is kept before it is restored")
+
+
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -407,6 +424,7 @@ def parse_args():
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--reset", action="store_true", help="reset it at the end")
+    add_keep(parser, 0)
     return parser.parse_args()
 
 
@@ -419,7 +437,7 @@ def go(run):
     signal.signal(signal.SIGTERM, interrupt)
     try:
         run.run()
-    except (Failure, OSError, subprocess.SubprocessError) as error:
+    except (Failure, OSError, ValueError, subprocess.SubprocessError) as error:
         run.trouble.append(f"it could not go on: {error}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

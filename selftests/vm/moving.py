@@ -11,6 +11,7 @@ on wherever the state goes.
 
 import contextlib
 import os
+import re
 import struct
 import subprocess
 import time
@@ -27,6 +28,8 @@ CAPACITY = (RING_SIZE - 128) // judge.RECORD.size
 EXCHANGE_MS = 300
 # A boot under emulation, on a machine that has other things to do.
 BOOT_PATIENCE = 400
+# Anything else that a guest does.
+PATIENCE = 120
 # See run.py.
 CREEP = 30000
 
@@ -43,6 +46,7 @@ class Guest(vm.Machine):
         self.name, self.token, self.incoming = name, token, incoming
         self.taken = 0
         self.has_disk = False
+        self.text = b""
 
     def __enter__(self):
         super().__enter__()
@@ -100,6 +104,25 @@ class Guest(vm.Machine):
                 raise OSError(f"guest {self.name}: stamp {number} calls itself {record.number}")
         self.taken = count
         return records
+
+    def read_line(self, pattern):
+        """What its programs print, up to a line like this: the match."""
+        deadline = time.monotonic() + PATIENCE
+        self.output.settimeout(1)
+        while time.monotonic() < deadline:
+            while b"\n" in self.text:
+                line, self.text = self.text.split(b"\n", 1)
+                text = line.decode(errors="replace").strip()
+                with open(self.logs / "output.log", "a", encoding="utf-8") as log:
+                    log.write(text + "\n")
+                if match := re.search(pattern, text):
+                    return match
+            with contextlib.suppress(TimeoutError):
+                data = self.output.recv(65536)
+                if not data:
+                    break
+                self.text += data
+        raise OSError(f"guest {self.name} does not say {pattern!r}, see {self.logs}")
 
     def end_witness(self):
         struct.pack_into("<Q", self.ram, RING + 64, 1)
