@@ -352,7 +352,7 @@ do-check-host:
 # Stopped, saved, restored, moved: two rounds are a sample of those in soak.
 do-check-vm-life: machine
 	@$(TAP) run --timeout 2400 --results $(RESULTS) $(prefix)vm-life -- \
-		$(call moved_run,life) --rounds 2
+		$(call moved_run,life) --rounds 2 --reset
 
 do-soak-life: guest-tests
 	@$(call moved_run,restored) --keep 60
