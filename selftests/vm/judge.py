@@ -84,12 +84,13 @@ class Judge:
         self.lives.append(life)
         return life
 
-    def feed(self, records, life):
-        """@life is None while nobody knows the counter."""
+    def feed(self, records, life, until_ns=None):
+        """@life is None while nobody knows the counter. It ended at @until_ns, if given: by
+        the host's clock nothing may have been read after that."""
         self.total += len(records)
         for record in records:
             if record.status in GOOD:
-                self.pending.append((record, life))
+                self.pending.append((record, life, until_ns))
             else:
                 self.quiet += 1
                 if record.has_time:
@@ -105,27 +106,27 @@ class Judge:
     def judge_ready(self):
         """Judge what the host's clock has got beyond; say how many wait."""
         waiting = []
-        for record, life in self.pending:
+        for record, life, until_ns in self.pending:
             if life is None:
                 self.fault(record, life, "a good status")
             elif self.clock.knows(self.host_counter(record, life) + life.error):
-                self.judge(record, life)
+                self.judge(record, life, until_ns)
             else:
-                waiting.append((record, life))
+                waiting.append((record, life, until_ns))
         self.pending = waiting
         return len(waiting)
 
-    def judge(self, record, life):
+    def judge(self, record, life, until_ns):
         self.good += 1
         life.good += 1
         life.markers.add(record.marker)
         for other in self.lives:
             if other is not life and record.marker in other.markers:
                 self.fault(record, life, f"the marker of {other.name}")
-        for why in self.wrongs(record, life):
+        for why in self.wrongs(record, life, until_ns):
             self.fault(record, life, why)
 
-    def wrongs(self, record, life):
+    def wrongs(self, record, life, until_ns):
         """Everything that is wrong with a record that claims to be good."""
         if (record.generation if record.flags & FLAG_GENERATION else None) != life.generation:
             yield f"not of generation {life.generation}"
@@ -146,6 +147,8 @@ class Judge:
         except ValueError as error:
             yield str(error)
             return
+        if until_ns is not None and host - doubt > until_ns:
+            yield f"it was read at {host} +/- {doubt}, after its end at {until_ns}"
         if host + doubt < earliest or host - doubt > latest:
             yield f"it was {host} +/- {doubt}, not {earliest} to {latest}"
 

@@ -50,13 +50,14 @@ def record(at_ns=1_000_000_000, **changes):
 
 
 def verdict(*labelled):
-    """The faults that a judge finds in (record, life) pairs; by name of the life."""
+    """The faults that a judge finds in (record, life) pairs, by name of the life; a third is
+    when that ended."""
     j = judge.Judge(clock())
     lives = {name: j.begin(judge.Life("lived", name, OFFSET, 1000)) for name in ("one", "two")}
     for life in lives.values():
         life.generation = GENERATION
-    for r, name in labelled:
-        j.feed([r], lives.get(name))
+    for r, name, *until in labelled:
+        j.feed([r], lives.get(name), *until)
     return len(j.faults) if not j.judge_ready() else None
 
 
@@ -75,6 +76,14 @@ def a_time_given_with_a_bad_status_is_false():
 
 def a_good_status_between_two_lives_is_false():
     return verdict((record(), None)) == 1
+
+
+def a_stamp_from_before_the_end_is_of_that_life():
+    return verdict((record(1_000_000_000), "one", T + 1_000_000_000)) == 0
+
+
+def a_stamp_from_after_the_end_is_false():
+    return verdict((record(1_000_000_000), "one", T + 999_000_000)) == 1
 
 
 def a_line_of_another_counter_is_false():
@@ -166,6 +175,8 @@ TESTS = [
     a_status_that_is_not_good_claims_nothing,
     a_time_given_with_a_bad_status_is_false,
     a_good_status_between_two_lives_is_false,
+    a_stamp_from_before_the_end_is_of_that_life,
+    a_stamp_from_after_the_end_is_false,
     a_line_of_another_counter_is_false,
     a_line_that_is_off_by_more_than_its_bound_is_false,
     the_growth_of_the_bound_counts,

@@ -209,11 +209,15 @@ class Run:
     def do_stop(self, side):
         """Only the events tell of it; it goes on when the page is quiet."""
         side.guest.stop()
+        stopped_ns = time.time_ns()
         side.guest.wait_page(INITIALIZING, side.daemon.alive)
         self.drain(side)
-        side.life = None
+        before, side.life = side.life, None
         time.sleep(0.05)
         side.guest.cont()
+        # The witness may have read the page, and not yet have said so.
+        side.guest.wait_stamps(1)
+        self.judge.feed(side.guest.take(1), before, stopped_ns)
         self.begin_life(side, "stopped")
 
     def do_snapshot(self, side):
@@ -325,6 +329,7 @@ class Run:
         self.quit(side.guest)
         if not side.daemon.wait_end():
             self.trouble.append(f"daemon {side.guest.name} did not end well, see hostd.log")
+        side.guest.end()
 
     def round(self, side, stack, kinds):
         for kind in kinds:
@@ -354,7 +359,7 @@ class Run:
         deadline = time.monotonic() + 10
         while self.judge.judge_ready() and time.monotonic() < deadline:
             time.sleep(0.1)
-        self.judge.faults += [f"not judged: {record}" for record, _ in self.judge.pending]
+        self.judge.faults += [f"not judged: {record}" for record, *_ in self.judge.pending]
 
     def make_image(self):
         self.image = self.logs / "initramfs"
