@@ -6,8 +6,6 @@
 
 #define POST_SEC	600	/* somebody clears the kernel's flag after ten minutes */
 
-#define NS		(((s128)1 << 64) / NS_PER_SEC)	/* in 2^-64 s */
-
 /* A PTP hardware clock, NTP in the house, NTP from afar. */
 static const struct reference kinds[] = {
 	{ .bound_ns = 800, .growth_ppb = 200, .poll_sec = 1, .noise_ns = 2, .slack = 300 },
@@ -64,12 +62,10 @@ int reference_tai_offset(const struct reference *r, int64_t tai)
 /*
  * As Linux does: with an inserted second the last one of the day comes twice, its
  * TAI offset changes at the start of the second one. A removed second is skipped.
- * Who sets the clock, @lie_ns, does not undo that, nor bring it about.
  */
-static void tell_utc(const struct reference *r, s128 tai, int64_t lie_ns,
-		     struct source_reading *reading)
+static void tell_utc(const struct reference *r, s128 tai, struct source_reading *reading)
 {
-	int64_t sec = (tai - lie_ns * NS) >> 64;
+	int64_t sec = tai >> 64;
 	int offset = reference_tai_offset(r, sec);
 
 	reading->leap_indicator = VMCLOCK_PAGE_LEAP_NONE;
@@ -96,13 +92,13 @@ bool reference_read(struct reference *r, struct world *w, struct source_reading 
 		    int64_t *error_ns)
 {
 	int64_t sec = w->truth >> WORLD_FRAC, bound = bound_now(r, sec);
-	int64_t lie_ns = sec < r->lie_until ? r->lie_ns : 0;
 	uint64_t slack = sec < r->noisy_until ? 100 * r->slack : r->slack;
 
 	if (sec < r->lost_until)
 		return false;
 	wander(r, w, bound);
-	*error_ns = r->error_ns + world_within(w, r->noise_ns) + lie_ns;
+	*error_ns = r->error_ns + world_within(w, r->noise_ns) +
+		    (sec < r->lie_until ? r->lie_ns : 0);
 	*reading = (struct source_reading){
 		.counter = w->counter + world_within(w, slack),
 		.slack = slack,
@@ -110,6 +106,7 @@ bool reference_read(struct reference *r, struct world *w, struct source_reading 
 		.maxerror_ns = bound,
 		.esterror_ns = bound / 10,
 	};
-	tell_utc(r, (s128)(w->truth >> (WORLD_FRAC - 64)) + *error_ns * NS, lie_ns, reading);
+	tell_utc(r, (s128)(w->truth >> (WORLD_FRAC - 64)) +
+		 *error_ns * (((s128)1 << 64) / NS_PER_SEC), reading);
 	return true;
 }

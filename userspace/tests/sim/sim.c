@@ -169,15 +169,33 @@ static int64_t some_seconds(void)
 	return now() + 1 + world_random(&sim.world) % (longest > 43200 ? 43200 : longest);
 }
 
+/*
+ * A clock set across a leap second is a kernel's affair that is not simulated: it does
+ * not take the second back, nor make up for it.
+ */
+static bool is_across_leap(int64_t ns, int64_t until)
+{
+	int64_t sec = llabs(ns) / NS_PER_SEC + 1;
+
+	for (unsigned int i = 0; i < sim.reference.leap_count; i++)
+		if (sim.reference.leaps[i].tai + sec >= now() &&
+		    sim.reference.leaps[i].tai - sec <= until)
+			return true;
+	return false;
+}
+
 static void lie(void)
 {
 	int64_t by = sim.reference.bound_ns, small = 4 * by;
+	struct reference *r = &sim.reference;
 
 	/* From what the bounds may just hide, to a clock set by a minute. */
 	for (uint64_t n = world_random(&sim.world) % 8; n && by < 10 * NS_PER_SEC; n--)
 		by *= 8;
-	sim.reference.lie_ns = world_within(&sim.world, by > small ? by : small);
-	sim.reference.lie_until = some_seconds();
+	r->lie_ns = world_within(&sim.world, by > small ? by : small);
+	r->lie_until = some_seconds();
+	if (is_across_leap(r->lie_ns, r->lie_until))
+		r->lie_ns %= small;
 }
 
 static void happen(void)
