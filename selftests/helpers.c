@@ -172,6 +172,17 @@ bool t_node(int page, char *path, size_t size)
 	return true;
 }
 
+bool t_driver(int page, char *dir, char *name, size_t size)
+{
+	bool is_pci = page >= T_PCI && page != T_ACPI_SERVED;
+
+	snprintf(dir, size, "%s", is_pci ? T_PCI_DRIVER_DIR : T_DRIVER_DIR);
+	if (!is_pci)
+		return t_platform_device(page, name, size);
+	t_pci_function(page, name, size);
+	return true;
+}
+
 int t_open(int page, int flags)
 {
 	char path[128];
@@ -327,6 +338,40 @@ bool t_settle(int fd, int page, struct vmclock_page *p)
 	char byte;
 
 	return ok && t_publish(page, p, 1) && pread(fd, &byte, 1, 0) == 1;
+}
+
+/* The counts of a line of /proc/interrupts, all processors together. */
+static long add_up(const char *line)
+{
+	const char *p = strchr(line, ':');
+	char *end = NULL;
+	long sum = 0;
+
+	for (p = p ? p + 1 : ""; ; p = end) {
+		sum += strtol(p, &end, 10);
+		if (end == p)
+			return sum;
+	}
+}
+
+long t_interrupt_count(int page)
+{
+	char path[64], line[512], *name;
+	long sum = -1;
+	FILE *f;
+
+	if (!t_node(page, path, sizeof(path)))
+		return -1;
+	f = fopen("/proc/interrupts", "re");
+	while (f && sum < 0 && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		name = strrchr(line, ' ');
+		if (name && !strcmp(name + 1, path + strlen("/dev/")))
+			sum = add_up(line);
+	}
+	if (f)
+		fclose(f);
+	return sum;
 }
 
 int t_wait(int fd, uint32_t mask, int64_t timeout_ns, struct vmclock_wait *wait)

@@ -53,6 +53,12 @@ void t_pci_dir(int page, char *path, size_t size);
  */
 bool t_platform_device(int page, char *name, size_t size);
 
+/*
+ * Where in sysfs the driver of a test page's bus is, and by what name that bus
+ * knows the device. Both have room for @size. Return: false if there is none.
+ */
+bool t_driver(int page, char *dir, char *name, size_t size);
+
 /* The /dev path of a test page. Return: false if no driver made one. */
 bool t_node(int page, char *path, size_t size);
 
@@ -96,6 +102,9 @@ bool t_peek(int page, size_t offset, void *data, size_t len);
 bool t_ring(void);
 /* Have the host raise the interrupt of page T_PCI_NOTIFIED. */
 bool t_ring_pci(void);
+
+/* How often a node's interrupt has come since it was asked for; -1 if it has none. */
+long t_interrupt_count(int page);
 
 /*
  * Change a page as a hypervisor does, and notify if the page has that: all from

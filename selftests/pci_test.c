@@ -325,44 +325,9 @@ FIXTURE_TEARDOWN(bell)
 	EXPECT_EQ(0, t_write_file(T_WATCH_MS, "10"));
 }
 
-/* The counts of a line of /proc/interrupts, all processors together. */
-static long add_up(const char *line)
-{
-	const char *p = strchr(line, ':');
-	char *end = NULL;
-	long sum = 0;
-
-	for (p = p ? p + 1 : ""; ; p = end) {
-		sum += strtol(p, &end, 10);
-		if (end == p)
-			return sum;
-	}
-}
-
-/* How often the node's interrupt has come; -1 if it has none. */
-static long interrupt_count(int page)
-{
-	char path[64], line[512], *name;
-	long sum = -1;
-	FILE *f;
-
-	if (!t_node(page, path, sizeof(path)))
-		return -1;
-	f = fopen("/proc/interrupts", "re");
-	while (f && sum < 0 && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		name = strrchr(line, ' ');
-		if (name && !strcmp(name + 1, path + strlen("/dev/")))
-			sum = add_up(line);
-	}
-	if (f)
-		fclose(f);
-	return sum;
-}
-
 TEST_F(bell, interrupt_tells_of_the_update)
 {
-	long before = interrupt_count(T_PCI_NOTIFIED);
+	long before = t_interrupt_count(T_PCI_NOTIFIED);
 	struct vmclock_info info;
 
 	ASSERT_LT(0, before);
@@ -370,7 +335,7 @@ TEST_F(bell, interrupt_tells_of_the_update)
 	EXPECT_EQ(VMCLOCK_EVENTS_NOTIFIED, info.events_from);
 	ASSERT_TRUE(t_publish(T_PCI_NOTIFIED, &self->page, 1));
 	EXPECT_TRUE(poll_says(self->fd, POLLIN));
-	EXPECT_LT(before, interrupt_count(T_PCI_NOTIFIED));
+	EXPECT_LT(before, t_interrupt_count(T_PCI_NOTIFIED));
 }
 
 /* The interrupt is listened to, but the page does not promise it. */

@@ -25,6 +25,7 @@
 #include "ring.h"
 
 #define PAUSE_US 200
+#define RINGS 10
 
 static int rounds;
 
@@ -315,6 +316,9 @@ static void *update(void *arg)
 	while (!atomic_load(&enough)) {
 		page.disruption_marker = htole64(le64toh(page.disruption_marker) + 1);
 		t_publish(updated, &page, 1);
+		/* An update takes long by the link, and interrupts are to come all the time. */
+		for (int i = 0; i < RINGS && updated == T_PCI_NOTIFIED; i++)
+			t_ring_pci();
 	}
 	return arg;
 }
