@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 
 #include "capture.h"
@@ -35,6 +36,12 @@ int __wrap_fstat(int fd, struct stat *st)
 	return ret;
 }
 
+/* A file can't be polled, but a device could: one that stays silent. */
+int __wrap_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+	return epoll_fd >= 0 && op == EPOLL_CTL_ADD && fd >= 0 && event ? 0 : -1;
+}
+
 static void sees_the_page(const struct vmclock_page *content, int with)
 {
 	struct test_page t = page_make(content, PAGE_BYTES, F_SEAL_SHRINK);
@@ -47,6 +54,8 @@ static void sees_the_page(const struct vmclock_page *content, int with)
 	is_int(capture_look(&c, &look), EXIT_OK);
 	is_u64(look.len, sizeof(look.page));
 	ok(!memcmp(&look.page, content, sizeof(look.page)));
+	/* Reading wakes: what is read can't be heard. */
+	is_int(look.notified, with == AS_IT_IS ? TRACE_SILENT : TRACE_UNSEEN);
 	capture_close(&c);
 	page_drop(&t);
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/timex.h>
 #include <sys/types.h>
@@ -20,6 +21,7 @@ int __real_open(const char *name, int flags, ...);
 int __wrap_open(const char *name, int flags, ...);
 int __real_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st);
+int __wrap_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event);
 int __wrap_adjtimex(struct timex *tx);
 struct vmclk_writer;
 int __real_vmclk_writer_wake(const struct vmclk_writer *writer);

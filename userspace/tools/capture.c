@@ -49,7 +49,9 @@ static int watch_device(int fd)
 /*
  * Where a page of the kernel is larger than the device's, our driver has nothing to
  * map, and the in-tree driver maps what lies in front of it: then it is read. The
- * magic decides, and whether it is a good one does not matter here.
+ * magic decides, and whether it is a good one does not matter here. To read is to
+ * have our driver look, which wakes waiters without a notification: then none is
+ * listened to.
  */
 static int map_device(struct capture *c)
 {
@@ -58,14 +60,15 @@ static int map_device(struct capture *c)
 
 	if (map == MAP_FAILED && errno != EOPNOTSUPP)
 		return -errno;
-	c->epoll_fd = watch_device(c->fd);
 	if (map == MAP_FAILED)
 		return 0;
 	if (pread(c->fd, &magic, sizeof(magic), 0) == sizeof(magic) &&
-	    magic != __atomic_load_n((uint32_t *)map, __ATOMIC_RELAXED))
+	    magic != __atomic_load_n((uint32_t *)map, __ATOMIC_RELAXED)) {
 		munmap(map, sysconf(_SC_PAGESIZE));
-	else
-		c->map = map;
+		return 0;
+	}
+	c->map = map;
+	c->epoll_fd = watch_device(c->fd);
 	return 0;
 }
 
