@@ -207,7 +207,7 @@ soak-vm soak-life: setup
 	@$(MAKE) do-$@
 
 static_checks := uapi/headers_test uapi/abi_agrees userspace-build module-build checkpatch shellcheck kernel-doc man \
-	ioctl-magic tap_test judge_test kernel_log_test
+	ioctl-magic udev-rules tap_test judge_test kernel_log_test
 unit_tests := $(addprefix userspace/,$(basename $(notdir $(wildcard userspace/tests/*_test.*))))
 check_tests = $(static_checks) $(unit_tests) $(call vm_results,$(check_vms))
 host_tests := vm-host host-virtio_rtc_test rust-vmm
@@ -220,7 +220,7 @@ do-check-static:
 	$(MAKE) -C uapi check RESULTS=$(RESULTS) || status=1; \
 	check userspace-build $(MAKE) -C userspace $(JOBS); \
 	check module-build $(MAKE) guest-module; \
-	for text in checkpatch shellcheck kernel-doc man ioctl-magic; do \
+	for text in checkpatch shellcheck kernel-doc man ioctl-magic udev-rules; do \
 		check $$text selftests/static-checks.sh $$text; \
 	done; \
 	$(TAP) run --results $(RESULTS) tap_test -- python3 selftests/tap_test.py || status=1; \

@@ -60,4 +60,9 @@ check_ioctl_magic() {
 	! grep -aF "'$letter' " "$IOCTL_NUMBER_RST"
 }
 
+# Does the example know the driver's uevents?
+check_udev_rules() {
+	python3 selftests/udev-rules.py driver/vmclock-udev.rules driver/*.c
+}
+
 "check_$(echo "$1" | tr - _)"
