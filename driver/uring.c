@@ -207,7 +207,7 @@ void vmclock_command_expire(struct vmclock_device *vd)
 }
 
 /* Other files' commands are not ours to cancel, nor is one that is already. */
-static int cancel_by_id(struct vmclock_file *vf, u64 id)
+static int cancel_listed(struct vmclock_file *vf, u64 id)
 {
 	struct vmclock_notify *n = &vf->vd->notify;
 	struct vmclock_command *command;
@@ -223,6 +223,17 @@ static int cancel_by_id(struct vmclock_file *vf, u64 id)
 		ret = 0;
 	}
 	spin_unlock(&n->lock);
+	return ret;
+}
+
+/* The end of the device is told to all commands: there is nothing to cancel then. */
+static int cancel_by_id(struct vmclock_file *vf, u64 id)
+{
+	struct vmclock_device *vd = vf->vd;
+	int token = srcu_read_lock(&vd->srcu);
+	int ret = vmclock_is_gone(vd) ? -ENODEV : cancel_listed(vf, id);
+
+	srcu_read_unlock(&vd->srcu, token);
 	return ret;
 }
 

@@ -190,6 +190,19 @@ TEST_F(uring, snapshot_of_a_device_that_is_gone_fails)
 	EXPECT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", device));
 }
 
+/* There is nothing to cancel either, but that is not why. */
+TEST_F(uring, cancel_on_a_device_that_is_gone_fails)
+{
+	char device[64];
+
+	NEED_COMMANDS();
+	EXPECT_EQ(-ENOENT, command(&self->ring, self->fd, VMCLOCK_URING_CANCEL, NULL, 7));
+	ASSERT_TRUE(t_platform_device(T_KNOB, device, sizeof(device)));
+	ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/unbind", device));
+	EXPECT_EQ(-ENODEV, command(&self->ring, self->fd, VMCLOCK_URING_CANCEL, NULL, 7));
+	EXPECT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", device));
+}
+
 TEST_F(uring, read_without_waiting_does_not_wait)
 {
 	uint32_t seq = le32toh(self->page.seq_count);

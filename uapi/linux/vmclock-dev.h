@@ -299,7 +299,10 @@ struct vmclock_wait {
  * is rounded up to the kernel's ticks. IORING_OP_ASYNC_CANCEL does not reach it.
  */
 #define VMCLOCK_URING_WAIT	VMCLOCK_IOC_WAIT
-/* Cancels what waits on the same open file with this @id. ENOENT: nothing did. */
+/*
+ * Cancels what waits on the same open file with this @id. ENOENT: nothing did.
+ * ENODEV: the device is gone, which what waited is told by itself.
+ */
 #define VMCLOCK_URING_CANCEL	_IO(VMCLOCK_IOC_MAGIC, 0x80)
 
 /**
