@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -292,6 +293,52 @@ TEST_F(trace, shows_a_timeout)
 	EXPECT_EQ(ETIMEDOUT, errno);
 	EXPECT_EQ(1, count_in_trace("vmclock_timeout: index=1 seq=5", "tries="));
 	EXPECT_EQ(0, count_in_trace("vmclock_retry:", ""));
+}
+
+struct reader {
+	pthread_t thread;
+	int fd;
+	ssize_t n;
+};
+
+static void *read_a_byte(void *arg)
+{
+	struct reader *reader = arg;
+	char byte;
+
+	reader->n = pread(reader->fd, &byte, 1, 0);
+	return NULL;
+}
+
+/* One that reads while the page is odd. Return: what it got. */
+static ssize_t read_in_update(int fd, uint32_t seq)
+{
+	struct reader reader = { .fd = fd, .n = -1 };
+
+	if (!t_poke_field(T_KNOB, seq_count, htole32(seq - 1)) ||
+	    pthread_create(&reader.thread, NULL, read_a_byte, &reader))
+		return -1;
+	usleep(20000);
+	t_poke_field(T_KNOB, seq_count, htole32(seq));
+	pthread_join(reader.thread, NULL);
+	return reader.n;
+}
+
+/* A machine that is held up ends the update too late, or has it read too late. */
+TEST_F(trace, shows_a_retry)
+{
+	uint32_t seq = le32toh(self->page.seq_count);
+	char text[64];
+	int told = 0;
+
+	for (int i = 0; i < 50 && !told; i++) {
+		seq += 2;
+		snprintf(text, sizeof(text), "index=1 seq=%u tries=", seq);
+		if (read_in_update(self->fd, seq) == 1)
+			told = count_in_trace("vmclock_retry:", text);
+	}
+	EXPECT_EQ(1, told);
+	EXPECT_EQ(0, count_in_trace("vmclock_timeout:", text));
 }
 
 TEST_HARNESS_MAIN
