@@ -6,9 +6,11 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,6 +126,35 @@ TEST_F(read, times_out_on_an_update_that_never_ends)
 
 	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(2)));
 	EXPECT_EQ(16, pread(self->fd, self->buf, 16, 0));
+}
+
+static void on_signal(int sig)
+{
+}
+
+/* Not begun anew, or signals in a row would keep it for ever. */
+TEST_F(read, of_an_update_that_never_ends_ends_with_a_signal)
+{
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	const struct itimerval often = { { 0, 20000 }, { 0, 20000 } };
+	const struct itimerval never = { };
+
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(3)));
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	EXPECT_EQ(-1, read(self->fd, self->buf, 16));
+	EXPECT_EQ(EINTR, errno);
+	setitimer(ITIMER_REAL, &never, NULL);
+	EXPECT_EQ(0xcc, self->buf[0]);
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(2)));
+}
+
+TEST_F(read, has_no_place_outside_of_the_region)
+{
+	EXPECT_EQ(-1, pread(self->fd, self->buf, 16, -1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, lseek(self->fd, -1, SEEK_SET));
+	EXPECT_EQ(EINVAL, errno);
 }
 
 TEST_HARNESS_MAIN

@@ -122,6 +122,34 @@ TEST_F(uring, command_with_a_bad_argument_fails)
 	EXPECT_EQ(-EINVAL, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &snap, 0));
 }
 
+TEST_F(uring, snapshot_that_is_longer_has_a_zero_tail)
+{
+	struct {
+		struct vmclock_snapshot snap;
+		uint64_t tail;
+	} arg = { .snap.size = sizeof(arg) };
+
+	NEED_COMMANDS();
+	EXPECT_EQ(0, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &arg, 0));
+	EXPECT_EQ(sizeof(arg.snap), arg.snap.size);
+	memset(&arg, 0, sizeof(arg));
+	arg.snap.size = sizeof(arg);
+	arg.tail = 1;
+	EXPECT_EQ(-E2BIG, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &arg, 0));
+	arg.snap.size = 4097;
+	EXPECT_EQ(-E2BIG, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &arg, 0));
+}
+
+TEST_F(uring, snapshot_of_what_is_no_page_fails)
+{
+	struct vmclock_snapshot snap = { .size = sizeof(snap) };
+
+	NEED_COMMANDS();
+	ASSERT_TRUE(t_poke_field(T_KNOB, magic, 0));
+	EXPECT_EQ(-EPROTO, command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT, &snap, 0));
+	EXPECT_EQ(0, snap.valid);
+}
+
 TEST_F(uring, snapshot_of_a_stuck_update_times_out)
 {
 	struct vmclock_snapshot snap = { .size = sizeof(snap) };

@@ -266,6 +266,18 @@ TEST_F(pending, refuses_a_bad_argument)
 	EXPECT_EQ(-EINVAL, ring_result(&self->ring, NULL));
 }
 
+TEST_F(pending, is_refused_where_nobody_would_tell)
+{
+	int ret;
+
+	NEED_WAIT();
+	ASSERT_EQ(0, t_write_file(T_WATCH_MS, "0"));
+	ret = start(&self->ring, self->fd, self->waits, 0, -1, 0) ?:
+	      ring_result(&self->ring, NULL);
+	EXPECT_EQ(0, t_write_file(T_WATCH_MS, "10"));
+	EXPECT_EQ(-EOPNOTSUPP, ret);
+}
+
 TEST_F(pending, in_hundreds_time_out)
 {
 	NEED_WAIT();
