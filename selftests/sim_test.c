@@ -7,10 +7,12 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,6 +25,7 @@
 #include "kselftest_harness.h"
 #include "helpers.h"
 #include "simpage.h"
+#include "vmclk-writer.h"
 
 #define BOUND "maxerror_ns=1000000 maxerror_ppb=1000000"
 
@@ -315,6 +318,14 @@ TEST_F(sim, ptp_clock_takes_no_fault_for_a_time)
 	close(ptp);
 }
 
+/* Does something come within @ms? */
+static bool comes(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1 && p.revents == POLLIN;
+}
+
 FIXTURE(feed) {
 	int fd;
 	int feed;
@@ -381,6 +392,42 @@ TEST_F(feed, what_is_written_is_read)
 	/* Nobody else writes now. */
 	sleep(2);
 	EXPECT_EQ(1234567, le64toh(p->time_sec));
+}
+
+/* As a host does it: the writer for the page, the descriptor for the notification. */
+TEST_F(feed, the_library_writes_it)
+{
+	int bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct vmclk_snapshot content;
+	struct vmclk_writer *writer;
+	uint64_t count;
+
+	ASSERT_EQ(0, vmclk_writer_attach(self->page, getpagesize(), &writer));
+	ASSERT_EQ(0, vmclk_writer_found(writer, &content));
+	EXPECT_EQ(VMCLOCK_PAGE_STATUS_SYNCHRONIZED, content.clock_status);
+	EXPECT_TRUE(content.flags & VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT);
+	ASSERT_EQ(0, sim_take(self->fd, &self->snap));
+	ASSERT_EQ(0, t_set_eventfd(self->fd, VMCLOCK_EVENT_STATUS, bell));
+
+	content.disruption_marker = 0x5eed;
+	content.clock_status = VMCLOCK_PAGE_STATUS_FREERUNNING;
+	content.time_sec = 1234567;
+	content.time_maxerror_nanosec = 5000000;
+	vmclk_writer_write(writer, &content);
+	EXPECT_EQ(-1, read(bell, &count, sizeof(count)));
+	EXPECT_EQ(1, write(self->feed, "!", 1));
+	EXPECT_TRUE(comes(bell, 20000));
+
+	ASSERT_EQ(0, sim_take(self->fd, &self->snap));
+	EXPECT_EQ(content.seq_count + 2, le32toh(self->snap.page.seq_count));
+	EXPECT_EQ(0x5eed, le64toh(self->snap.page.disruption_marker));
+	EXPECT_TRUE(self->snap.valid & VMCLOCK_SNAPSHOT_TIME);
+	EXPECT_LE(1234567, self->snap.time_sec);
+	EXPECT_GE(1234567 + 1000, self->snap.time_sec);
+	EXPECT_LE(5000000, self->snap.maxerror_ns);
+	EXPECT_TRUE(vmclk_writer_is_alone(writer));
+	vmclk_writer_close(writer);
+	close(bell);
 }
 
 TEST_F(feed, its_end_is_a_disruption_and_the_kernel_goes_on)
