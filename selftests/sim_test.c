@@ -269,6 +269,30 @@ TEST_F(sim, lost_notifications_are_made_up_for_by_looking)
 	EXPECT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_UPDATE, 10 * NSEC, &wait));
 }
 
+/* Does vmclockctl lint miss notifications? 1 or 0, or -1 if it did not look. */
+static int lint_misses_some(void)
+{
+	char path[64], output[8192];
+	int ret;
+
+	if (!sim_node(path, sizeof(path)))
+		return -1;
+	t_run((char *const[]){ "/userspace/vmclockctl-static", "lint", "--for=5", path, NULL },
+	      output, sizeof(output));
+	ret = strstr(output, " updates, ") ? !!strstr(output, "warning: silent:") : -1;
+	for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n"))
+		printf("# %s\n", line);
+	return ret;
+}
+
+TEST_F(sim, lint_finds_that_notifications_are_lost)
+{
+	ASSERT_EQ(0, t_write_file(SIM_FAULT, "lost"));
+	EXPECT_EQ(1, lint_misses_some());
+	ASSERT_EQ(0, t_write_file(SIM_FAULT, "none"));
+	EXPECT_EQ(0, lint_misses_some());
+}
+
 TEST_F(sim, storm_of_notifications_is_no_storm_of_events)
 {
 	int64_t end = t_clock_ns(CLOCK_MONOTONIC) + 3 * NSEC;
@@ -314,6 +338,50 @@ TEST_F(sim, ptp_clock_takes_no_fault_for_a_time)
 		ASSERT_EQ(0, t_write_file(SIM_FAULT, faults[i].name));
 		EXPECT_EQ(-1, ioctl(ptp, PTP_SYS_OFFSET_PRECISE, &arg));
 		EXPECT_EQ(faults[i].error ? -faults[i].error : ENODATA, errno);
+	}
+	close(ptp);
+}
+
+/* 0 if both clocks tell the same, or else an errno; ERANGE if they do not. */
+static int read_ptp(int ptp)
+{
+	struct ptp_sys_offset_precise arg = { 0 };
+	int64_t ahead;
+
+	if (ioctl(ptp, PTP_SYS_OFFSET_PRECISE, &arg))
+		return errno;
+	ahead = (arg.device.sec - arg.sys_realtime.sec) * NSEC +
+		(int)arg.device.nsec - (int)arg.sys_realtime.nsec;
+	return llabs(ahead) <= 1000000 ? 0 : ERANGE;
+}
+
+/* The page is good in these, between updates; its time is years off within torn ones. */
+TEST_F(sim, ptp_clock_tells_the_time_in_faults_that_leave_one)
+{
+	static const char *const names[] = { "torn", "lost", "storm" };
+	struct vmclock_info info = { .size = sizeof(info) };
+	char path[32];
+	int ptp;
+
+	ASSERT_EQ(0, ioctl(self->fd, VMCLOCK_IOC_INFO, &info));
+	snprintf(path, sizeof(path), "/dev/ptp%d", info.ptp_index);
+	ptp = open(path, O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 3; i++) {
+		int64_t deadline = t_clock_ns(CLOCK_MONOTONIC) + 20 * NSEC;
+		int good = 0, late = 0;
+
+		ASSERT_EQ(0, t_write_file(SIM_FAULT, names[i]));
+		while (good < 300 && t_clock_ns(CLOCK_MONOTONIC) < deadline) {
+			int err = read_ptp(ptp);
+
+			move_to((good + late) / 10 % 2);
+			ASSERT_TRUE(!err || (err == ETIMEDOUT && !strcmp(names[i], "torn")))
+				TH_LOG("fault %s: errno %d", names[i], err);
+			good += !err;
+			late += !!err;
+		}
+		EXPECT_EQ(300, good)
+			TH_LOG("fault %s: %d timed out", names[i], late);
 	}
 	close(ptp);
 }
