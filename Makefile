@@ -117,7 +117,8 @@ run: setup
 
 sum := $(TAP) sum --results $(RESULTS) --expected-skips selftests/vm/expected-skips
 
-check-static check-unit check-vm-stock check-vm-unstable check-vm-feed check-vm-restored check-vm-life: setup
+check-static check-unit check-vm-stock check-vm-unstable check-vm-feed check-vm-restored check-vm-life \
+check-vm-hibernated: setup
 	@rm -rf $(RESULTS)
 	@status=0; $(MAKE) do-$@ || status=1; $(sum) && exit $$status
 
@@ -156,7 +157,7 @@ check:
 		status=$$?; cat $(BUILD)/summary; exit $$status
 
 # All kernels that the driver is for.
-all_vms := $(foreach series,$(kernels),$(modes:%=$(series):%)) $(arm64_vms)
+all_vms := $(foreach series,$(kernels),$(modes:%=$(series):%)) $(arm64_vms) 6.1:hibernated
 check-kernels:
 	@rm -rf $(RESULTS)
 	@$(MAKE) setup SETUP_KERNELS="$(call kernels_of,$(all_vms))"
@@ -311,6 +312,11 @@ do-check-vm-restored: guest-tests
 	@$(TAP) run --timeout $(vm_timeout) --results $(RESULTS) $(prefix)vm-restored -- \
 		$(call moved_run,restored) --keep $(KEEP)
 
+# Hibernates, and is woken by another QEMU.
+do-check-vm-hibernated: guest-tests
+	@$(TAP) run --timeout $(vm_timeout) --results $(RESULTS) $(prefix)vm-hibernated -- \
+		$(call moved_run,hibernated) --series $(KERNEL) --results $(RESULTS)
+
 # The kernel's driver, for a kernel without it; and what it needs of that kernel.
 rtc := $(BUILD)/guest/virtio_rtc
 virtio_modules := $(addprefix $(GUEST_MODULES)/virtio/,virtio.ko virtio_ring.ko \
@@ -397,7 +403,8 @@ help:
 	@echo "                 check-vm-life: a machine that is saved, restored and moved all the time"
 	@echo "                 on Debian's 6.1 and the most on 7.2; KERNEL=5.10, 6.1, 6.12 or 7.2 picks one,"
 	@echo "                 without check-vm-restored and -life"
-	@echo "make check-kernels  what runs in VMs, without check-vm-restored and -life, on all of these kernels"
+	@echo "make check-kernels  what runs in VMs, without check-vm-restored and -life, on all of these kernels;"
+	@echo "                 and check-vm-hibernated: a machine that hibernates, and is woken by another QEMU"
 	@echo "make check-vm-arm64  the part of these that is an arm64 guest, emulated"
 	@echo "make check-debug what runs in VMs, on a kernel with KASAN, lockdep, kmemleak and UBSAN, which"
 	@echo "                 is built first: an hour or several"
@@ -416,6 +423,6 @@ help:
 	bench bench-vm do-bench-vm pictures do-pictures \
 	check-kernels check-debug soak-vm do-soak-vm do-check-vm-unstable do-check-vm-planted \
 	guest-tests check-static check-unit check-vm-stock check-vm-unstable check-vm-feed do-run \
-	check-vm-restored do-check-vm-restored check-vm-arm64 check-vm-life do-check-vm-life \
+	check-vm-restored do-check-vm-restored check-vm-hibernated do-check-vm-hibernated check-vm-arm64 check-vm-life do-check-vm-life \
 	soak-life do-soak-life \
 	do-check-static do-check-unit do-check-vm-stock do-check-vm-feed

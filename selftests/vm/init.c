@@ -16,6 +16,9 @@
  * line, on a port where nothing else is written: a machine that hung or
  * crashed cannot have sent it.
  *
+ * With VMCLOCK_RESUME=DISK in the environment it is another machine that goes on, the
+ * one that has hibernated there.
+ *
  * A line of the list: SECONDS NAME PROGRAM [ARGUMENT...]
  */
 #define _GNU_SOURCE
@@ -269,6 +272,30 @@ static void tell_leaks(void)
 	fclose(leaks);
 }
 
+/*
+ * Go on with the machine that is on the disk VMCLOCK_RESUME names, if one is. Does not
+ * return then: this process is no more.
+ */
+static void wake_other(void)
+{
+	const char *disk = getenv("VMCLOCK_RESUME");
+	char path[64], number[16] = "";
+	FILE *f = NULL;
+
+	if (!disk)
+		return;
+	snprintf(path, sizeof(path), "/sys/class/block/%s/dev", disk);
+	for (int i = 0; !f && i < 100; i++) {
+		f = fopen(path, "re");
+		usleep(100000);
+	}
+	if (!f || !fgets(number, sizeof(number), f))
+		die(path);
+	fclose(f);
+	write_word("/sys/power/resume", number);
+	die("/sys/power/resume");
+}
+
 int main(void)
 {
 	const struct sigaction alarm_action = { .sa_handler = on_alarm };
@@ -280,6 +307,7 @@ int main(void)
 	mount_one("debugfs", "/sys/kernel/debug");
 	mount_one("tmpfs", "/tmp");
 	sigaction(SIGALRM, &alarm_action, NULL);
+	wake_other();
 
 	output = open_port("/dev/ttyS1");
 	token = open_port("/dev/ttyS2");
