@@ -139,7 +139,26 @@ bool sim_line_bound_is_sane(void)
  */
 bool sim_line_start(struct sim_line *line)
 {
-	return read_point(&line->last);
+	line->begun = read_point(&line->last);
+	return line->begun;
+}
+
+static void set_no_line(struct vmclock_page *image)
+{
+	image->flags = cpu_to_le64(VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT);
+	image->clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
+}
+
+/**
+ * sim_line_forget() - no slope goes through a point of before
+ * @line: the line
+ * @image: the page
+ */
+void sim_line_forget(struct sim_line *line, struct vmclock_page *image)
+{
+	line->begun = false;
+	line->period = 0;
+	set_no_line(image);
 }
 
 /**
@@ -156,6 +175,9 @@ bool sim_line_refresh(struct sim_line *line, struct vmclock_page *image)
 
 	if (!read_point(&now)) {
 		line->period = 0;
+	} else if (!line->begun) {
+		line->last = now;
+		line->begun = true;
 	} else if (now.was_set != line->last.was_set) {
 		/* A step is no rate: the old one stays. */
 		was_set = true;
@@ -165,11 +187,9 @@ bool sim_line_refresh(struct sim_line *line, struct vmclock_page *image)
 		line->last = now;
 	}
 
-	if (line->period) {
+	if (line->period)
 		set_line(image, &now, line->period);
-	} else {
-		image->flags = cpu_to_le64(VMCLOCK_PAGE_FLAG_NOTIFICATION_PRESENT);
-		image->clock_status = VMCLOCK_PAGE_STATUS_UNRELIABLE;
-	}
+	else
+		set_no_line(image);
 	return was_set;
 }

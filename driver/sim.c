@@ -17,6 +17,9 @@
  * Faults can be put into what this module writes: the attribute "fault" of the
  * misc device. A reader that keeps the protocol takes none of them for a time.
  *
+ * While the machine sleeps nobody knows what becomes of the counter: before that
+ * this module takes its line away, and begins anew after it.
+ *
  * Lifetime: open files and mappings hold the module, mappings hold the page. The
  * platform device goes before the page does: vmclock takes its mappings back
  * when it is unbound.
@@ -27,7 +30,9 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/random.h>
+#include <linux/suspend.h>
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
@@ -61,6 +66,7 @@ static struct {
 	struct platform_device *pdev;
 	struct mutex lock;
 	bool fed;			/* somebody else writes */
+	bool asleep;			/* or is about to be */
 	enum fault fault;
 	struct vmclock_page image;	/* what we write */
 	struct sim_line line;
@@ -181,7 +187,9 @@ static void update(void)
 
 	lockdep_assert_held(&sim.lock);
 
-	if (sim_line_refresh(&sim.line, &sim.image))
+	if (sim.asleep)
+		sim_line_forget(&sim.line, &sim.image);
+	else if (sim_line_refresh(&sim.line, &sim.image))
 		mark_disruption();
 	image = sim.image;
 	apply(sim.fault, &image);
@@ -211,6 +219,22 @@ static void work_fn(struct work_struct *unused)
 	mutex_unlock(&sim.lock);
 	schedule_delayed_work(&work, delay);
 }
+
+/* A writer who feeds the page has to know for itself. */
+static int sleep_fn(struct notifier_block *unused, unsigned long event, void *data)
+{
+	mutex_lock(&sim.lock);
+	sim.asleep = event == PM_SUSPEND_PREPARE || event == PM_HIBERNATION_PREPARE ||
+		     event == PM_RESTORE_PREPARE;
+	if (!sim.asleep)
+		mark_disruption();
+	if (!sim.fed)
+		update();
+	mutex_unlock(&sim.lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block sleeper = { .notifier_call = sleep_fn };
 
 static ssize_t fault_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -355,13 +379,18 @@ static int __init sim_init(void)
 		err = PTR_ERR(sim.pdev);
 		goto err_free_page;
 	}
+	err = register_pm_notifier(&sleeper);
+	if (err)
+		goto err_unregister;
 	/* Last: its files hold the module, but not against a failure from here on. */
 	err = misc_register(&feed);
 	if (err)
-		goto err_unregister;
+		goto err_wake;
 	schedule_delayed_work(&work, HZ);
 	return 0;
 
+err_wake:
+	unregister_pm_notifier(&sleeper);
 err_unregister:
 	platform_device_unregister(sim.pdev);
 err_free_page:
@@ -374,6 +403,7 @@ static void __exit sim_exit(void)
 {
 	/* First, as its attribute starts the work. */
 	misc_deregister(&feed);
+	unregister_pm_notifier(&sleeper);
 	cancel_delayed_work_sync(&work);
 	platform_device_unregister(sim.pdev);
 	put_page(sim.page);

@@ -20,16 +20,19 @@ struct sim_point {
 
 /**
  * struct sim_line - the line of the system's clock
- * @last: the last point
+ * @last: the last point, if @begun
+ * @begun: there is one
  * @period: of the counter, in the page's unit; 0: not known (any more)
  */
 struct sim_line {
 	struct sim_point last;
+	bool begun;
 	u64 period;
 };
 
 bool sim_line_bound_is_sane(void);
 bool sim_line_start(struct sim_line *line);
+void sim_line_forget(struct sim_line *line, struct vmclock_page *image);
 bool sim_line_refresh(struct sim_line *line, struct vmclock_page *image);
 
 #endif /* VMCLOCK_SIM_H */

@@ -24,9 +24,9 @@
 #include "kselftest_harness.h"
 #include "helpers.h"
 #include "ring.h"
+#include "simpage.h"
 
 /* Once awake, and the watch has looked many times. */
-#define NSEC 1000000000LL
 #define A_WHILE (NSEC / 2)
 #define PATIENCE 20	/* seconds */
 #define ALL 0x7f
@@ -388,6 +388,30 @@ static int interrupt_of(int page)
 	if (f)
 		fclose(f);
 	return irq;
+}
+
+/* Nobody knows what becomes of the counter meanwhile: at no time there is the old line. */
+TEST(the_simulator_begins_anew)
+{
+	int64_t deadline = t_clock_ns(CLOCK_MONOTONIC) + PATIENCE * NSEC;
+	struct vmclock_snapshot before, after;
+	int fd;
+
+	ASSERT_EQ(0, t_load(SIM_MODULE, "maxerror_ns=1000000 maxerror_ppb=1000000"));
+	fd = sim_open_node();
+	ASSERT_EQ(0, sim_take(fd, &before));
+	EXPECT_TRUE(before.valid & VMCLOCK_SNAPSHOT_TIME);
+	ASSERT_EQ(0, go_to_sleep("mem"));
+	do {
+		ASSERT_EQ(0, sim_take(fd, &after));
+		EXPECT_NE(before.page.disruption_marker, after.page.disruption_marker);
+		if (after.valid & VMCLOCK_SNAPSHOT_TIME)
+			EXPECT_LE(sim_distance(&after), (int64_t)after.maxerror_ns);
+	} while (!(after.valid & VMCLOCK_SNAPSHOT_TIME) &&
+		 t_clock_ns(CLOCK_MONOTONIC) < deadline);
+	EXPECT_TRUE(after.valid & VMCLOCK_SNAPSHOT_TIME);
+	close(fd);
+	EXPECT_EQ(0, t_unload("vmclock_sim"));
 }
 
 /* A host that updates each second must not keep a machine from sleeping. */
