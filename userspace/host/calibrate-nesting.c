@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "calibrate-nesting.h"
 
-/* Each line has two points, or four. */
 static void remember(struct calibrate_nesting *nesting, const struct calibrate_line *line,
-		     uint64_t counter, unsigned int points)
+		     uint64_t counter)
 {
-	unsigned int size = points * CALIBRATE_HISTORY;
+	unsigned int size = (nesting->has_bias ? 4 : 2) * CALIBRATE_HISTORY;
 
 	nesting->point[nesting->next].counter = counter;
 	nesting->point[nesting->next].time = calibrate_line_time(line, counter);
@@ -26,18 +25,20 @@ void calibrate_nesting_begin(struct calibrate_nesting *nesting,
 			     const struct calibrate_line *line, uint64_t counter,
 			     uint64_t bias)
 {
-	if (bias)
-		remember(nesting, line, counter - bias, 4);
-	remember(nesting, line, counter, bias ? 4 : 2);
+	nesting->has_bias |= bias;
+	if (nesting->has_bias)
+		remember(nesting, line, counter - bias);
+	remember(nesting, line, counter);
 }
 
 void calibrate_nesting_end(struct calibrate_nesting *nesting,
 			   const struct calibrate_line *line, uint64_t counter,
 			   uint64_t bias)
 {
-	remember(nesting, line, counter, bias ? 4 : 2);
-	if (bias)
-		remember(nesting, line, counter + bias, 4);
+	nesting->has_bias |= bias;
+	remember(nesting, line, counter);
+	if (nesting->has_bias)
+		remember(nesting, line, counter + bias);
 }
 
 /*

@@ -7,6 +7,7 @@
 #ifndef HOST_CALIBRATE_NESTING_H
 #define HOST_CALIBRATE_NESTING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "calibrate-line.h"
@@ -20,6 +21,7 @@
  *	a bias each end twice, as readers may have been that much further out
  * @next: where the next one goes
  * @count: how many there are
+ * @has_bias: some have been there twice: then all are, so that the oldest go first
  * @past_tick: the lines' ticks
  * @past_tick_next: where the next one goes
  */
@@ -30,6 +32,7 @@ struct calibrate_nesting {
 		vmclock_u128 error;
 	} point[4 * CALIBRATE_HISTORY];
 	unsigned int next, count;
+	bool has_bias;
 	uint64_t past_tick[CALIBRATE_HISTORY];
 	unsigned int past_tick_next;
 };

@@ -155,13 +155,16 @@ static void measure_rate(struct clock *c)
 }
 
 void clock_give_rate(const struct clock *c, const struct guest_counter *guest,
-		     struct scale *scale, struct calibrate_rate *rate)
+		     const struct scale *scale, struct calibrate_rate *rate)
 {
-	/* As the next reading's will be, for which there is no line either. */
-	if (c->rate.count)
-		calibrate_rate_inherit(rate, &c->rate, guest,
-				       scale_time(scale, &c->reading, NULL, 0) -
-				       without_leaps(&c->reading));
+	struct scale same = *scale;
+
+	/* A reading from before a leap second says nothing of the scale from after it. */
+	if (!c->rate.count || c->reading.kernel_tai != scale->kernel_tai)
+		return;
+	calibrate_rate_inherit(rate, &c->rate, guest,
+			       scale_time(&same, &c->reading, NULL, 0) -
+			       without_leaps(&c->reading));
 }
 
 /* Why the reading, or its absence, is nothing to rely on; or NULL. */

@@ -128,7 +128,7 @@ int clock_tick(struct clock *clock);
  * @rate: as at the start; left so if too little is known
  */
 void clock_give_rate(const struct clock *clock, const struct guest_counter *guest,
-		     struct scale *scale, struct calibrate_rate *rate);
+		     const struct scale *scale, struct calibrate_rate *rate);
 
 /**
  * clock_choose_scale() - the time scale of a page

@@ -265,18 +265,20 @@ void publish_rebased(struct publish *pub, const struct calibrate_line *line,
 	commit_line(pub, line, scale, guest_counter_read(pub->guest), false);
 }
 
-void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
+void publish_take_over(struct publish *pub, const struct publish *before,
 		       const struct calibrate_line *line, const struct scale *scale)
 {
+	const struct vmclk_snapshot *f = &before->fields;
 	struct vmclk_snapshot own = pub->fields;
 
-	pub->fields = *before;
+	pub->fields = *f;
 	pub->fields.disruption_marker = own.disruption_marker;
 	pub->fields.vm_generation_counter = own.vm_generation_counter;
-	pub->fields.flags = (before->flags & ~KEPT_FLAGS) | (own.flags & KEPT_FLAGS);
-	pub->is_held = before->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING;
+	pub->fields.flags = (f->flags & ~KEPT_FLAGS) | (own.flags & KEPT_FLAGS);
+	pub->is_held = f->clock_status == VMCLOCK_PAGE_STATUS_FREERUNNING;
+	pub->has_line = before->has_line;
 	pub->base = scale->base;
-	pub->is_monotonic = before->flags & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
+	pub->is_monotonic = f->flags & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
 	publish_rebased(pub, line, scale);
 }
 

@@ -125,7 +125,7 @@ void publish_rebased(struct publish *pub, const struct calibrate_line *line,
  * @line: the line that publish_calibrated() published there
  * @scale: the scale
  */
-void publish_take_over(struct publish *pub, const struct vmclk_snapshot *before,
+void publish_take_over(struct publish *pub, const struct publish *before,
 		       const struct calibrate_line *line, const struct scale *scale);
 
 /**

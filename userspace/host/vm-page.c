@@ -122,7 +122,7 @@ static bool is_as_left(const struct vm *vm, const struct publish *pub)
 	       now->time_sec == then->time_sec && now->time_frac_sec == then->time_frac_sec;
 }
 
-static void enter_page(struct vm *vm, const struct vmclk_snapshot *before)
+static void enter_page(struct vm *vm, const struct publish *before)
 {
 	bool is_same = vm->left_holds && is_as_left(vm, &vm->pub);
 	bool needs_marker = !is_same && !vm_page_is_fresh(&vm->pub);
@@ -142,8 +142,7 @@ static void enter_page(struct vm *vm, const struct vmclk_snapshot *before)
 /* From one page to another, with the line there is. @target is ours on success. */
 static int move(struct vm *vm, const struct target *target)
 {
-	struct vmclk_snapshot before = vm->pub.fields;
-	struct publish pub;
+	struct publish before = vm->pub, pub;
 	int err = attach(vm, &pub, target);
 
 	if (err)

@@ -60,6 +60,7 @@ struct sim {
 	uint64_t noise_ns;
 	uint64_t bound_ns;
 	uint64_t slack;
+	uint64_t bias;
 	bool unbounded;
 	/* what was seen */
 	struct { uint64_t counter; vmclock_u128 lo, hi; } seen[SAMPLES];
@@ -136,6 +137,7 @@ static void sim_reading(struct sim *s, struct calibrate_reading *r)
 	*r = (struct calibrate_reading){
 		.counter = s->counter + random_within(s->slack),
 		.slack = s->slack,
+		.bias = s->bias,
 		.time = s->truth + ns(s->clock_error_ns + random_within(s->noise_ns)),
 		.bounded = !s->unbounded,
 		.maxerror_ns = s->bound_ns,
@@ -262,6 +264,27 @@ TAP_TEST(with_a_tight_bound_nesting_limits_the_rate)
 		sim_run(s, 1);
 	}
 	ok(s->cal.clamped > 0);
+	sim_end(s);
+}
+
+/* It is known better from some time on; lines from before are not for ever. */
+TAP_TEST(a_bias_that_ends_leaves_no_bracket_behind)
+{
+	struct sim *s = sim_new();
+	uint64_t clamped;
+
+	s->bias = 20000;
+	sim_warm_up(s);
+	sim_run(s, 200);
+	s->bias = 0;
+	sim_run(s, 200);
+	clamped = s->cal.clamped;
+	s->ppb = 12000;
+	sim_run(s, 1000);
+	s->widest_ns = 0;
+	sim_run(s, 300);
+	ok(s->widest_ns < BOUND_NS + 40000);
+	ok(s->cal.clamped < clamped + 300);
 	sim_end(s);
 }
 

@@ -147,6 +147,23 @@ TAP_TEST(a_line_that_is_not_ours_is_not_offered_while_ours_is_kept_back)
 	bench_end(b);
 }
 
+/* Into another page, across a leap second: it is the same line there, and ages there. */
+TAP_TEST(a_line_that_was_taken_over_can_be_held)
+{
+	struct bench *from = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_POS, 2);
+	struct bench *to = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_PRE_POS, 2);
+	struct calibrate cal = { .line = from->line, .has_line = true };
+
+	from->pub.has_line = true;
+	from->pub.fields.clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
+	publish_take_over(&to->pub, &from->pub, &cal.line, &from->scale);
+	is_int(to->page.clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	publish_held(&to->pub, &cal, &from->scale);
+	is_int(to->page.clock_status, VMCLOCK_PAGE_STATUS_FREERUNNING);
+	is_u64(bench_end(to), MIDNIGHT - 2);
+	bench_end(from);
+}
+
 TAP_TEST(only_of_a_counter_that_is_known_is_time_said_to_be_monotonic)
 {
 	struct bench *b = bench_new(SCALE_LIST, VMCLOCK_PAGE_LEAP_NONE, 1000);

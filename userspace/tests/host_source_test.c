@@ -7,6 +7,7 @@
 
 #include <linux/vmclock-page.h>
 
+#include "clock.h"
 #include "host_fake_kernel.h"
 #include "scale.h"
 #include "source-kernel.h"
@@ -310,6 +311,29 @@ TAP_TEST(a_leap_second_before_the_first_line_is_the_kernels_to_tell)
 	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_NONE, 11, 0, 0, 0), 36);
 	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_POS, 37, 0, 0, 0), 36);
 	is_u64(seconds_after_leap(VMCLOCK_PAGE_LEAP_POST_NEG, 37, 0, 0, 0), 36);
+}
+
+/* A page begins after a leap second, the latest reading is from before it. */
+TAP_TEST(no_rate_is_handed_on_across_a_leap_second)
+{
+	struct guest_counter guest = { .ratio = 1ULL << 48, .frac_bits = 48 };
+	struct calibrate_rate rate = { .drift_ppb = 15000 };
+	struct clock c = { .rate.drift_ppb = 15000, .reading = at(LEAP_2016, 0) };
+	struct source_reading now = at(LEAP_2016, 1);
+	struct scale scale;
+
+	for (uint64_t i = 0; i < 100; i++)
+		calibrate_rate_add(&c.rate, i * 10000000, 10, c.reading.realtime +
+				   ((vmclock_u128)i * 10000000 << 64) / 1000000000);
+	now.leap_indicator = VMCLOCK_PAGE_LEAP_POS;
+	scale_init(&scale, &now, &leap_2016, false, NULL);
+	clock_give_rate(&c, &guest, &scale, &rate);
+	is_u64(rate.count, 0);
+	now.leap_indicator = VMCLOCK_PAGE_LEAP_POST_POS;
+	is_u64(seconds(&scale, now, 0), LEAP_2016 + 37);
+	c.reading.kernel_tai = 1;
+	clock_give_rate(&c, &guest, &scale, &rate);
+	ok(rate.count > 10);
 }
 
 TAP_TEST(a_utc_page_repeats_the_second_and_calibration_does_not)
