@@ -14,7 +14,7 @@
 #include "kselftest_harness.h"
 #include "helpers.h"
 
-/* The first digit of where the pages are, 0x1f000000 or 0x5f000000. */
+/* The first digit of where the pages are, 0x1c000000 or 0x5c000000. */
 #ifdef T_ARM64
 #define RAM "0x5"
 #else

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* The offset in the file that is the guest's RAM, and guest-physical. */
-#define LINK_OFFSET	0x1f00f000
+#define LINK_OFFSET	0x1c00f000
 #ifdef __aarch64__
 #define LINK_ADDRESS	(0x40000000 + LINK_OFFSET)
 #else

@@ -10,7 +10,6 @@ that QEMU's page always begins with.
 
 import argparse
 import contextlib
-import os
 import pathlib
 import shutil
 import signal
@@ -27,6 +26,7 @@ import tap
 import vm
 
 DISK = 1 << 30
+MAGIC = b"VCLK"
 MARKER = 0x7777
 LIVES = 3
 PATIENCE = 600
@@ -55,14 +55,15 @@ class Guest(vm.Machine):
         self.token = token or self.token
 
     def set_marker(self):
-        """Under the number that the page has."""
-        for fd in pathlib.Path(f"/proc/{self.qemu.pid}/fd").iterdir():
-            if os.readlink(fd).startswith("/memfd:vmclock_page"):
-                with open(fd, "r+b", buffering=0) as page:
-                    page.seek(0x10)
-                    page.write(struct.pack("<Q", MARKER))
-                return
-        raise OSError("QEMU has no memfd for the page of its vmclock device")
+        """Under the number that the page has, as soon as QEMU has filled it."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), self.vmclock_page(write=True) as page:
+                if page[:4] == MAGIC:
+                    struct.pack_into("<Q", page, 0x10, MARKER)
+                    return
+            time.sleep(0.01)
+        raise OSError("QEMU does not make a page")
 
     def follow(self):
         """What the guest says until QEMU ends."""

@@ -40,7 +40,7 @@ import pathlib
 import struct
 import subprocess
 
-BASE = 0x1F000000
+BASE = 0x1C000000
 PAGE = 0x1000
 ROOM = 0x10000
 RAM_IN_USE = 0x10000000

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Guest-physical, and the offset in the file that is the guest's RAM. */
-#define RING_ADDRESS	0x1f010000
+#define RING_ADDRESS	0x1c010000
 #define RING_SIZE	0xf0000
 
 /* A copy of the page, the counter at that moment, and what the library made of it. */

@@ -25,6 +25,8 @@ CMDLINE = ("cryptomgr.notests nokaslr"
            " kfence.sample_interval=1 init_on_free=1 nosoftlockup"
            " rcupdate.rcu_cpu_stall_suppress=1")
 MEMORY = 512 << 20
+# From our pages to where the image may begin: more than any machine's room.
+IMAGE_GAP = 2 << 20
 
 def start(command, **options):
     """Start a helper that Ctrl-C does not reach and that dies with us."""
@@ -68,6 +70,9 @@ def make_image(path, build, modules, programs, listing):
         for directory in ("proc", "sys", "dev", "tmp"):
             (root / directory).mkdir()
         pack(root, path)
+    # QEMU puts it at the end of RAM, over what is there.
+    if path.stat().st_size > MEMORY - pages.BASE - IMAGE_GAP:
+        raise OSError(f"{path} is too large: it would lie over our pages")
 
 
 def pack(root, path):
@@ -224,12 +229,13 @@ class Machine:
         """The writer's, for the page that is fed."""
         return f"--qemu-pid={self.qemu.pid}"
 
-    def vmclock_page(self):
-        """Map the page of QEMU's own device, read-only."""
+    def vmclock_page(self, write=False):
+        """Map the page of QEMU's own device."""
         for fd in pathlib.Path(f"/proc/{self.qemu.pid}/fd").iterdir():
             if os.readlink(fd).startswith("/memfd:vmclock_page"):
-                with open(fd, "rb") as page:
-                    return mmap.mmap(page.fileno(), pages.PAGE, prot=mmap.PROT_READ)
+                with open(fd, "r+b" if write else "rb") as page:
+                    return mmap.mmap(page.fileno(), pages.PAGE, access=mmap.ACCESS_WRITE
+                                     if write else mmap.ACCESS_READ)
         raise OSError("QEMU has no memfd for the page of its vmclock device")
 
     def wait_fed(self, alive, seconds=30):
