@@ -128,7 +128,7 @@ REFUSED(size_beyond_resource, 3, "page refused: size is more than the resource h
 REFUSED(size_too_small, 4, "page refused: size is below the minimum: 0x10");
 REFUSED(foreign_counter, 5, "page refused: counter is not one of this architecture: 0x7");
 REFUSED(shift_out_of_range, 6, "page refused: period shift is above 127: 0x80");
-REFUSED(resource_too_small, 7, "page refused: resource [mem " RAM "f007000-" RAM "f00700f");
+REFUSED(resource_too_small, 7, "page refused: resource [mem " RAM "c007000-" RAM "c00700f");
 REFUSED(ram_in_use, 10,
 	"page refused: resource [mem " RAM "0000000-" RAM "0000fff");
 
