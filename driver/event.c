@@ -214,12 +214,10 @@ int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *r
  *
  * Outside of the read sections, so that removal need not wait for us; it wakes
  * us. A machine that goes to sleep does not end the wait, and @timeout stands still
- * meanwhile. But on newer kernels it may, in a moment in which we are awake; and so
- * does who is stopped and continued. Without a time-out the call is begun again then,
- * by the kernel; with one it would be too long.
+ * meanwhile.
  *
  * Context: process context, sleeps.
- * Return: as above; -ETIMEDOUT, or -EINTR or -ERESTARTNOHAND for a signal.
+ * Return: as above; -ETIMEDOUT, or -EINTR for a signal.
  */
 int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
 		       struct vmclock_wait *result)
@@ -231,9 +229,7 @@ int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
 #undef TAKE_OR_SLEEP
 	if (ret != -EAGAIN)
 		return ret;
-	if (err == -ETIME)
-		return -ETIMEDOUT;
-	return timeout == KTIME_MAX ? -ERESTARTNOHAND : -EINTR;
+	return err == -ETIME ? -ETIMEDOUT : -EINTR;
 }
 
 static __poll_t poll_mask(u32 events, u32 mask)
