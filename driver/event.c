@@ -213,8 +213,8 @@ int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *r
  * @result: as above
  *
  * Outside of the read sections, so that removal need not wait for us; it wakes
- * us. A machine that goes to sleep does not end the wait, and @timeout stands still
- * meanwhile.
+ * us. A machine that goes to sleep does not end the wait, unless it catches us awake
+ * on newer kernels, and @timeout stands still meanwhile.
  *
  * Context: process context, sleeps.
  * Return: as above; -ETIMEDOUT, or -EINTR for a signal.
