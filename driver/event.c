@@ -213,11 +213,13 @@ int vmclock_event_take(struct vmclock_file *vf, u32 mask, struct vmclock_wait *r
  * @result: as above
  *
  * Outside of the read sections, so that removal need not wait for us; it wakes
- * us. A machine that goes to sleep does not end the wait, unless it catches us awake
- * on newer kernels, and @timeout stands still meanwhile.
+ * us. A machine that goes to sleep does not end the wait, and @timeout stands still
+ * meanwhile. But newer kernels may, when it catches us awake, and so does being
+ * stopped and continued. Without a time-out the kernel begins the call again then;
+ * with one that would make it longer.
  *
  * Context: process context, sleeps.
- * Return: as above; -ETIMEDOUT, or -EINTR for a signal.
+ * Return: as above; -ETIMEDOUT, or -EINTR or -ERESTARTNOHAND for a signal.
  */
 int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
 		       struct vmclock_wait *result)
@@ -229,7 +231,9 @@ int vmclock_event_wait(struct vmclock_file *vf, u32 mask, ktime_t timeout,
 #undef TAKE_OR_SLEEP
 	if (ret != -EAGAIN)
 		return ret;
-	return err == -ETIME ? -ETIMEDOUT : -EINTR;
+	if (err == -ETIME)
+		return -ETIMEDOUT;
+	return timeout == KTIME_MAX ? -ERESTARTNOHAND : -EINTR;
 }
 
 static __poll_t poll_mask(u32 events, u32 mask)

@@ -402,7 +402,7 @@ bool t_sleeps(pid_t tid)
 	char path[64], line[256] = "";
 	const char *state;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
 	for (int i = 0; i < 2000; i++) {
 		if (!t_read_line(path, line, sizeof(line)))
 			return false;

@@ -124,7 +124,7 @@ int t_wait(int fd, uint32_t mask, int64_t timeout_ns, struct vmclock_wait *wait)
 int t_set_events(int fd, uint32_t events);
 int t_set_eventfd(int fd, uint32_t events, int eventfd);
 
-/* Wait until a thread of ours sleeps, and can be woken. Return: false if it does not. */
+/* Wait until a thread sleeps, and can be woken. Return: false if it does not. */
 bool t_sleeps(pid_t tid);
 
 /* A socket that gets the kernel's uevents from now on. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -99,6 +100,25 @@ TEST_F(wait, ends_with_a_signal)
 	setitimer(ITIMER_REAL, &often, NULL);
 	EXPECT_EQ(-EINTR, t_wait(self->fd, 0, -1, &self->wait));
 	setitimer(ITIMER_REAL, &never, NULL);
+}
+
+TEST_F(wait, goes_on_after_a_stop)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-t_wait(self->fd, 0, -1, &self->wait));
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(t_sleeps(pid));
+	kill(pid, SIGSTOP);
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	kill(pid, SIGCONT);
+	EXPECT_TRUE(t_sleeps(pid));
+	EXPECT_TRUE(t_publish(T_KNOB, &self->page, 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status) TH_LOG("errno %d", WEXITSTATUS(status));
 }
 
 TEST_F(wait, refuses_unknown_events)

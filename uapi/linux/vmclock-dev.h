@@ -273,8 +273,9 @@ struct vmclock_eventfd {
  *
  * Succeeds when an event of the mask is new; all of them have then been seen.
  * EAGAIN: there is none and @timeout_ns is 0, or the file is O_NONBLOCK.
- * ETIMEDOUT: none came. EINTR: a signal came, also with SA_RESTART. EINVAL also
- * for an unknown event. EOPNOTSUPP: there is none, and with VMCLOCK_EVENTS_NONE
+ * ETIMEDOUT: none came. EINTR: a signal came, also with SA_RESTART; with a timeout
+ * also if the process was stopped and goes on, or a debugger looked. EINVAL also for
+ * an unknown event. EOPNOTSUPP: there is none, and with VMCLOCK_EVENTS_NONE
  * no one would tell. ENODEV also when the device goes meanwhile.
  */
 struct vmclock_wait {
