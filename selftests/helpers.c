@@ -354,24 +354,38 @@ static long add_up(const char *line)
 	}
 }
 
-long t_interrupt_count(int page)
+/* The line of /proc/interrupts that is the node's. */
+static bool interrupt_line(int page, char *line, int size)
 {
-	char path[64], line[512], *name;
-	long sum = -1;
+	char path[64], *name;
+	bool found = false;
 	FILE *f;
 
 	if (!t_node(page, path, sizeof(path)))
-		return -1;
+		return false;
 	f = fopen("/proc/interrupts", "re");
-	while (f && sum < 0 && fgets(line, sizeof(line), f)) {
+	while (f && !found && fgets(line, size, f)) {
 		line[strcspn(line, "\n")] = '\0';
 		name = strrchr(line, ' ');
-		if (name && !strcmp(name + 1, path + strlen("/dev/")))
-			sum = add_up(line);
+		found = name && !strcmp(name + 1, path + strlen("/dev/"));
 	}
 	if (f)
 		fclose(f);
-	return sum;
+	return found;
+}
+
+long t_interrupt_count(int page)
+{
+	char line[512];
+
+	return interrupt_line(page, line, sizeof(line)) ? add_up(line) : -1;
+}
+
+int t_interrupt_number(int page)
+{
+	char line[512];
+
+	return interrupt_line(page, line, sizeof(line)) ? atoi(line) : -1;
 }
 
 int t_wait(int fd, uint32_t mask, int64_t timeout_ns, struct vmclock_wait *wait)

@@ -106,6 +106,9 @@ bool t_ring_pci(void);
 /* How often a node's interrupt has come since it was asked for; -1 if it has none. */
 long t_interrupt_count(int page);
 
+/* Its number, or -1. */
+int t_interrupt_number(int page);
+
 /*
  * Change a page as a hypervisor does, and notify if the page has that: all from
  * the marker on is taken from @p, whose seq_count is that of the page. It is

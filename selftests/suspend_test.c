@@ -369,27 +369,6 @@ TEST_F_TIMEOUT(sleep, tells_once_what_happened_meanwhile, 120)
 	EXPECT_GT(NSEC, llabs(since_boot() - self->since_boot));
 }
 
-/* The number of the node's interrupt; -1 if it has none. */
-static int interrupt_of(int page)
-{
-	char path[64], line[512], *name;
-	int irq = -1;
-	FILE *f;
-
-	if (!t_node(page, path, sizeof(path)))
-		return -1;
-	f = fopen("/proc/interrupts", "re");
-	while (f && irq < 0 && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = '\0';
-		name = strrchr(line, ' ');
-		if (name && !strcmp(name + 1, path + strlen("/dev/")))
-			irq = atoi(line);
-	}
-	if (f)
-		fclose(f);
-	return irq;
-}
-
 /* Nobody knows what becomes of the counter meanwhile: at no time there is the old line. */
 TEST(the_simulator_begins_anew)
 {
@@ -417,7 +396,7 @@ TEST(the_simulator_begins_anew)
 /* A host that updates each second must not keep a machine from sleeping. */
 TEST(the_interrupt_wakes_no_machine)
 {
-	int irq = interrupt_of(T_PCI_NOTIFIED);
+	int irq = t_interrupt_number(T_PCI_NOTIFIED);
 	char path[128], line[64];
 
 	ASSERT_LT(0, irq);
