@@ -4,8 +4,8 @@
 
 Written from the specification's sections 4, 8 and 9 and the manual's description
 of the format, with whole numbers of any size, not from the C code. Prints how
-many looks find their page's line outside an earlier bracket, and how many find
-time behind an earlier look's.
+many looks find their page's line outside an earlier bracket, or outside one that is
+old, and how many find time behind an earlier look's.
 """
 
 import struct
@@ -13,6 +13,8 @@ import sys
 from fractions import Fraction
 
 MAX_ERROR, MAX_RATE, MONOTONIC = 1 << 6, 1 << 4, 1 << 7
+# Of brackets that are so many updates old or less all are to be kept.
+UPDATES_NESTED = 64
 COUNTERS = {"arm": 0, "tsc": 1, "none": None}
 
 
@@ -62,16 +64,18 @@ def looks_of(lines):
     return counter_id, looks
 
 
-def leaves_a_bracket(page, brackets):
-    for counter, time, error in brackets:
+def brackets_left(page, brackets):
+    """Has it left one that is not old, has it left an old one?"""
+    left = {False: 0, True: 0}
+    for seq, counter, time, error in brackets:
         if Fraction(abs(page.time(counter) - time), 2**64) > Fraction(error, 10**9):
-            return True
-    return False
+            left[(page.seq - seq) % 2**32 > 2 * UPDATES_NESTED] = 1
+    return left[False], left[True]
 
 
 def check(lines):
     counter_id, looks = looks_of(lines)
-    nesting = backwards = 0
+    nesting = old = backwards = 0
     brackets, latest, epoch, last = [], None, None, None
     for page, counter in looks:
         if page.epoch() != epoch:
@@ -82,15 +86,17 @@ def check(lines):
         if not page.tells_time(counter_id):
             latest = None
             continue
-        nesting += leaves_a_bracket(page, brackets)
+        left, left_old = brackets_left(page, brackets)
+        nesting += left
+        old += left_old
         if not page.flags & MONOTONIC:
             latest = None
         else:
             backwards += latest is not None and page.time(counter) < latest
             latest = page.time(counter)
         if page.has_bound():
-            brackets.append((counter, page.time(counter), page.error_ns(counter)))
-    return {"nesting": nesting, "backwards": backwards, "looks": len(looks)}
+            brackets.append((page.seq, counter, page.time(counter), page.error_ns(counter)))
+    return {"nesting": nesting, "nesting-old": old, "backwards": backwards, "looks": len(looks)}
 
 
 if __name__ == "__main__":

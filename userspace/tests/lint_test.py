@@ -23,6 +23,7 @@ import lint_checker
 import mkpage
 
 BUILD = pathlib.Path(os.environ["BUILD"])
+SIM = str(BUILD).removesuffix("-asan") + "/tests/sim/sim"
 os.environ["LD_LIBRARY_PATH"] = str(BUILD)
 SEED = int(os.environ.get("LINT_SEED", random.randrange(2**32)))
 PATIENCE = 120		# seconds until something that must happen has failed
@@ -199,6 +200,11 @@ SERIES = [
     (trace((still(2), 0), (still(4, sec=98, frac=2**64 - 1), 0)), {"nesting"}),
     # Not only the line just before counts.
     (trace((still(2), 0), (still(4, sec=101), 0), (still(6, sec=102), 0)), {"nesting"}),
+    # But of 64 updates, also across the number's wrap.
+    (trace((still(2), 0), (still(130, sec=102), 0)), {"nesting"}),
+    (trace((still(2), 0), (still(132, sec=102), 0)), {"nesting-old"}),
+    (trace((still(2**32 - 64), 0), (still(64, sec=102), 0)), {"nesting"}),
+    (trace((still(2**32 - 64), 0), (still(66, sec=102), 0)), {"nesting-old"}),
     # No time, no bracket, no promise.
     (trace((still(2), 0), (still(4, sec=200, clock_status=4), 0)), set()),
     (trace((still(2, clock_status=1), 0), (still(4, sec=200), 0)), set()),
@@ -240,9 +246,10 @@ def missed_updates():
 def a_random_trace(rng):
     """A clock that is steered, now and then more than its bound allows."""
     looks, counter, sec, frac = [], rng.randrange(2**64), 1000, 0
+    updates = rng.choice((1, 1, 20))
     period, marker = mkpage.GOOD["counter_period_frac_sec"], 1
     for n in range(rng.randrange(2, 12)):
-        fields = {"seq_count": 2 * n, "counter_value": counter, "disruption_marker": marker,
+        fields = {"seq_count": 2 * updates * n, "counter_value": counter, "disruption_marker": marker,
                   "flags": rng.choice((0x179, PROMISE, PROMISE)),
                   "clock_status": rng.choice((2, 2, 2, 3, 4)),
                   "counter_period_frac_sec": period + rng.randrange(-2**30, 2**30),
@@ -266,9 +273,10 @@ def random_traces():
         lines = a_random_trace(rng)
         truth = lint_checker.check(lines)
         _, found = lint_lines(lines)
-        for name in ("nesting", "backwards"):
+        names = ("nesting", "nesting-old", "backwards")
+        for name in names:
             check((name in found) == bool(truth[name]), f"{name}: {truth}: {lines}")
-        seen.append((bool(truth["nesting"]), bool(truth["backwards"])))
+        seen.append([bool(truth[name]) for name in names])
     for column in zip(*seen):
         check(len(set(column)) == 2, f"only {set(column)} came up")
 
@@ -325,6 +333,16 @@ def usage_errors():
         done = ctl(*args)
         check(done.returncode == 2 and done.stderr.startswith("vmclockctl: ") and
               not done.stdout, f"{args}: {done}")
+
+
+def half_an_hour_of_a_writer():
+    """In simulated time, without events; whatever oscillator the seed has."""
+    for seed in (1, 2, 5, SEED):
+        lines = subprocess.run([SIM, f"--seed={seed}", "--seconds=1800", "--calm", "--text"],
+                               stdout=subprocess.PIPE, text=True, check=True).stdout
+        answer, found = lint_lines(lines.splitlines())
+        check(int(answer["updates"]) > 1700, f"seed {seed}: {answer}")
+        check(found <= {"nesting-old", "utc"}, f"seed {seed}: {answer}")
 
 
 def wait_for(condition, what):
@@ -436,8 +454,8 @@ def gnuplot_fails():
 
 
 TESTS = [pages_alone, pages_in_files, series, missed_updates, every_finding_has_a_test,
-         random_traces, malformed_traces, usage_errors, record_of_a_writer,
-         record_ends_by_a_signal, pictures, plotted_numbers, gnuplot_fails]
+         random_traces, malformed_traces, usage_errors, half_an_hour_of_a_writer,
+         record_of_a_writer, record_ends_by_a_signal, pictures, plotted_numbers, gnuplot_fails]
 
 
 def main():

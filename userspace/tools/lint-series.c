@@ -13,6 +13,11 @@
 
 #define VALUES_MAX	256
 #define BRACKETS_MAX	16384	/* older ones are forgotten */
+/*
+ * Of so many updates a writer can keep the brackets. A straight line through those of
+ * an hour would have to follow an oscillator that did not run straight.
+ */
+#define UPDATES_NESTED	64
 #define PATIENCE_NS	1000000000ULL
 
 #define BOUND_FLAGS	(VMCLOCK_PAGE_FLAG_TIME_MAXERROR_VALID | \
@@ -24,8 +29,9 @@ struct values {
 	unsigned int n;
 };
 
-/* What a page said of a counter value: the time, and how far off it may be. */
+/* What a page, under that number, said of a counter value: the time, and how far off. */
 struct bracket {
+	uint32_t seq;
 	uint64_t counter;
 	struct vmclock_time time;
 	uint64_t error_ns;
@@ -177,7 +183,7 @@ static uint64_t apart_ns(const struct vmclock_time *a, const struct vmclock_time
 	return vmclock_math_duration_ns(x > y ? x - y : y - x);
 }
 
-static void lint_nesting(struct lint *l, const struct lint_series *was,
+static void lint_nesting(struct lint *l, const struct lint_series *was, uint32_t seq,
 			 const struct vmclock_line *line)
 {
 	uint64_t n = was->bracket_count < BRACKETS_MAX ? was->bracket_count : BRACKETS_MAX;
@@ -189,7 +195,8 @@ static void lint_nesting(struct lint *l, const struct lint_series *was,
 		l->compared++;
 		if (!vmclock_math_time(line, old->counter, &time) ||
 		    apart_ns(&time, &old->time) > old->error_ns)
-			lint_report(l, LINT_NESTING,
+			lint_report(l, (seq - old->seq) / 2 <= UPDATES_NESTED ?
+				    LINT_NESTING : LINT_NESTING_OLD,
 				    "at counter %" PRIu64 ", where +/- %" PRIu64 " ns was said",
 				    old->counter, old->error_ns);
 	}
@@ -225,7 +232,7 @@ static bool starts_anew(const struct lint_series *was, const struct vmclk_snapsh
 static void lint_time(struct lint *l, struct lint_series *was, bool is_new,
 		      const struct vmclk_snapshot *s)
 {
-	struct bracket now = { .counter = s->counter };
+	struct bracket now = { .seq = s->seq_count, .counter = s->counter };
 	struct vmclock_line line;
 
 	if (!get_line(s, &line) || !vmclock_math_time(&line, s->counter, &now.time)) {
@@ -233,7 +240,7 @@ static void lint_time(struct lint *l, struct lint_series *was, bool is_new,
 		return;
 	}
 	if (is_new)
-		lint_nesting(l, was, &line);
+		lint_nesting(l, was, s->seq_count, &line);
 	lint_order(l, was, s, &now);
 	if ((s->flags & BOUND_FLAGS) != BOUND_FLAGS)
 		return;

@@ -53,6 +53,7 @@ enum lint_severity {
 	X(GENERATION_AGAIN, "generation-again", ERROR, 10, "the generation counter has a value that it had before") \
 	X(BACKWARDS, "backwards", ERROR, 4, "time went back, and TIME_MONOTONIC says that it does not") \
 	X(NESTING, "nesting", ERROR, 9, "a later line leaves the bracket of an earlier one") \
+	X(NESTING_OLD, "nesting-old", NOTE, 9, "so too, but of one more than 64 updates before") \
 	X(SILENT, "silent", WARNING, 11, "no notification came within a second of an update")
 
 #define LINT_ENUM(id, ...) LINT_##id,
