@@ -97,7 +97,8 @@ void vmclock_event_saw(struct vmclock_file *vf, const struct vmclock_tally *mark
  * vmclock_event_starved() - a read that must not wait got nothing
  * @vf: the file
  *
- * io_uring polls the file before it has such a read try again.
+ * io_uring polls the file before it has such a read try again. It does so at once,
+ * many times, if the poll finds it ready: so an event from before must not count.
  */
 void vmclock_event_starved(struct vmclock_file *vf)
 {
@@ -261,7 +262,9 @@ __poll_t vmclock_event_poll(struct vmclock_file *vf)
 		vmclock_notify_look(vd);
 		spin_lock(&vd->notify.lock);
 		ret = poll_mask(pending(vf), vf->events);
-		if (vf->starved && !vd->notify.stale)
+		if (vf->starved && vd->notify.stale)
+			ret &= ~(EPOLLIN | EPOLLRDNORM);
+		else if (vf->starved)
 			ret |= EPOLLIN | EPOLLRDNORM;
 		spin_unlock(&vd->notify.lock);
 		if (!vmclock_notify_source(vd))

@@ -237,7 +237,7 @@ struct vmclock_device {
  * @seen: what it has seen
  * @events: the mask that wakes it
  * @starved: a read that must not wait got nothing: the page, once it can be read,
- *	wakes it too
+ *	wakes it too, and nothing but an urgent event does before
  * @listener: in the device's list, if it has one of the next two
  * @fasync: SIGIO is wanted
  * @eventfd: to be signalled for @eventfd_events

@@ -285,6 +285,42 @@ TEST_F(uring, read_command_waits_for_the_end_of_an_update)
 	io_uring_cqe_seen(&self->ring, cqe);
 }
 
+/* Nor does it try again and again, or give up, because of an event from before. */
+TEST_F(uring, read_command_waits_though_an_event_is_new)
+{
+	struct pollfd p = { .fd = self->fd, .events = POLLIN };
+	struct vmclock_page page;
+	uint32_t seq;
+
+	ASSERT_TRUE(t_publish(T_KNOB, &self->page, 1));
+	EXPECT_EQ(1, poll(&p, 1, 0));
+	seq = le32toh(self->page.seq_count);
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	EXPECT_EQ(1, poll(&p, 1, 0));
+	io_uring_prep_read(io_uring_get_sqe(&self->ring), self->fd, &page, sizeof(page), 0);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	usleep(300000);
+	EXPECT_TRUE(ring_is_quiet(&self->ring));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 2)));
+	EXPECT_EQ(sizeof(page), ring_result(&self->ring, NULL));
+	EXPECT_EQ(seq + 2, le32toh(page.seq_count));
+}
+
+/* Where nobody would tell it of the end it gives up. */
+TEST_F(uring, read_command_of_a_stuck_update_times_out)
+{
+	uint32_t seq = le32toh(self->page.seq_count);
+	struct vmclock_page page;
+
+	ASSERT_EQ(0, t_write_file(T_WATCH_MS, "0"));
+	EXPECT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	io_uring_prep_read(io_uring_get_sqe(&self->ring), self->fd, &page, sizeof(page), 0);
+	EXPECT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_EQ(-ETIMEDOUT, ring_result(&self->ring, NULL));
+	EXPECT_EQ(0, t_write_file(T_WATCH_MS, "10"));
+}
+
 /* The update may have ended, and been told, right before the ring polls. */
 TEST_F(uring, poll_tells_when_to_try_a_read_again)
 {

@@ -191,8 +191,8 @@ struct vmclock_snapshot {
  * poll() gives POLLIN while an event of the file's mask is new, POLLPRI while
  * VMCLOCK_EVENT_DISRUPTED or _GENERATION is, whatever the mask; POLLHUP if
  * there is VMCLOCK_EVENTS_NONE; and POLLHUP | POLLERR when the device is gone.
- * After a read() that was not to wait and got EAGAIN, POLLIN also says that there
- * is something to read.
+ * After a read() that was not to wait and got EAGAIN, POLLIN says that there is
+ * something to read, and not before.
  *
  * A file's waiters share what the file has seen: an event is told to one of
  * them. Who needs to see all of them opens a file of its own.
