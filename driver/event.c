@@ -53,6 +53,15 @@ void vmclock_event_release(struct vmclock_file *vf)
 	kfree(vf);
 }
 
+static void look(struct vmclock_device *vd)
+{
+	int token = srcu_read_lock(&vd->srcu);
+
+	if (!vmclock_is_gone(vd))
+		vmclock_notify_look(vd);
+	srcu_read_unlock(&vd->srcu, token);
+}
+
 /**
  * vmclock_event_mark() - what had happened before the page was read
  * @vf: the file
@@ -61,12 +70,8 @@ void vmclock_event_release(struct vmclock_file *vf)
 void vmclock_event_mark(struct vmclock_file *vf, struct vmclock_tally *mark)
 {
 	struct vmclock_device *vd = vf->vd;
-	int token = srcu_read_lock(&vd->srcu);
 
-	if (!vmclock_is_gone(vd))
-		vmclock_notify_look(vd);
-	srcu_read_unlock(&vd->srcu, token);
-
+	look(vd);
 	spin_lock(&vd->notify.lock);
 	*mark = vd->notify.tally;
 	spin_unlock(&vd->notify.lock);
@@ -79,12 +84,15 @@ void vmclock_event_mark(struct vmclock_file *vf, struct vmclock_tally *mark)
  * @seq: sequence number of what was read, even
  *
  * An update between the two was read, too. Other events in between will be
- * reported again: better twice than never.
+ * reported again: better twice than never. The device has to know of the update, or
+ * who waits with the same file would take the one before it for new.
  */
 void vmclock_event_saw(struct vmclock_file *vf, const struct vmclock_tally *mark, u32 seq)
 {
 	s32 updates = (s32)(seq - mark->seq) / 2;
 
+	if (updates)
+		look(vf->vd);
 	spin_lock(&vf->vd->notify.lock);
 	vf->seen = *mark;
 	vf->seen.seq = seq;
@@ -109,7 +117,8 @@ void vmclock_event_starved(struct vmclock_file *vf)
 
 /*
  * What is new to the file. A page that is odd for long has not changed: then
- * what the device knows may be older than what the file has read.
+ * what the device knows may be older than what the file has read. And what was
+ * good again before the last disruption is not good any more.
  */
 static u32 pending(const struct vmclock_file *vf)
 {
@@ -126,10 +135,12 @@ static u32 pending(const struct vmclock_file *vf)
 	for (i = 0; i < VMCLOCK_EVENT_COUNT; i++)
 		if (BIT(i) != VMCLOCK_EVENT_UPDATE && now->count[i] != seen->count[i])
 			events |= BIT(i);
+	if (vf->vd->restore.state != VMCLOCK_RESTORE_CALM)
+		events &= ~VMCLOCK_EVENT_RECALIBRATED;
 	return events;
 }
 
-/* Count what was told in one, and say if there may have been more. */
+/* Count what is not told, or with another in one; and say if there may have been more. */
 static void count_missed(const struct vmclock_file *vf, u32 mask, struct vmclock_wait *result)
 {
 	const struct vmclock_tally *now = &vf->vd->notify.tally;
@@ -140,8 +151,7 @@ static void count_missed(const struct vmclock_file *vf, u32 mask, struct vmclock
 	for_each_set_bit(i, &bits, VMCLOCK_EVENT_COUNT) {
 		s64 n = now->count[i] - seen->count[i];
 
-		if (n > 1)
-			result->missed += n - 1;
+		result->missed += max(n - !!(result->events & BIT(i)), 0);
 	}
 	if ((mask & VMCLOCK_EVENT_UPDATE && now->jumps != seen->jumps) ||
 	    (mask & ~VMCLOCK_EVENT_UPDATE && now->skips != seen->skips))

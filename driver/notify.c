@@ -213,21 +213,20 @@ void vmclock_notify_queue(struct delayed_work *work, unsigned long delay)
 }
 
 /**
- * vmclock_notify_tell() - wake and signal who waits
- * @vd: the device, entered, or from a work of its own
+ * vmclock_notify_signal() - signal who does not wait
+ * @vd: the device, its notify.lock held since the events were counted
  * @events: what is new
+ *
+ * So in the order in which things happened, whoever has noticed them.
  */
-void vmclock_notify_tell(struct vmclock_device *vd, u32 events)
+void vmclock_notify_signal(struct vmclock_device *vd, u32 events)
 {
 	struct vmclock_notify *n = &vd->notify;
 	bool urgent = events & VMCLOCK_EVENTS_URGENT;
 	struct vmclock_file *vf;
 
-	/* All, exclusive or not: they are of several files, each with events of its own. */
-	__wake_up(&n->wait, TASK_NORMAL, 0,
-		  poll_to_key(EPOLLIN | EPOLLRDNORM | (urgent ? EPOLLPRI : 0)));
+	lockdep_assert_held(&n->lock);
 
-	spin_lock(&n->lock);
 	list_for_each_entry(vf, &n->listeners, listener) {
 		if (vf->eventfd && events & vf->eventfd_events)
 			eventfd_signal(vf->eventfd);
@@ -236,7 +235,20 @@ void vmclock_notify_tell(struct vmclock_device *vd, u32 events)
 	}
 	if (urgent)
 		vmclock_notify_announce(vd, events & VMCLOCK_EVENTS_URGENT);
-	spin_unlock(&n->lock);
+}
+
+/**
+ * vmclock_notify_wake() - wake who waits, after vmclock_notify_signal()
+ * @vd: the device, entered, or from a work of its own
+ * @events: what is new; who wakes up looks what still is
+ */
+void vmclock_notify_wake(struct vmclock_device *vd, u32 events)
+{
+	bool urgent = events & VMCLOCK_EVENTS_URGENT;
+
+	/* All, exclusive or not: they are of several files, each with events of its own. */
+	__wake_up(&vd->notify.wait, TASK_NORMAL, 0,
+		  poll_to_key(EPOLLIN | EPOLLRDNORM | (urgent ? EPOLLPRI : 0)));
 	vmclock_command_wake(vd, events);
 }
 
@@ -262,10 +274,12 @@ bool vmclock_notify_look(struct vmclock_device *vd)
 	n->stale = !fresh;
 	if (fresh)
 		events = note(vd, &copy);
+	if (events)
+		vmclock_notify_signal(vd, events);
 	spin_unlock(&n->lock);
 
 	if (events)
-		vmclock_notify_tell(vd, events);
+		vmclock_notify_wake(vd, events);
 	return fresh;
 }
 

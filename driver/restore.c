@@ -105,10 +105,13 @@ u32 vmclock_restore_note(struct vmclock_device *vd, u32 events, bool trusted)
 	}
 	if (r->state != VMCLOCK_RESTORE_DISRUPTED || !trusted)
 		return 0;
-	if (!vmclock_restore_is_on() || vd->notify.closed) {
+	if (!vmclock_restore_is_on()) {
 		r->state = VMCLOCK_RESTORE_CALM;
 		return VMCLOCK_EVENT_RECALIBRATED;
 	}
+	/* Nobody will set the clock: who waits waits for the end of the device. */
+	if (vd->notify.closed)
+		return 0;
 	r->state = VMCLOCK_RESTORE_HELD;
 	r->trusted_at = ktime_get();
 	vmclock_notify_queue(&r->work, 0);
@@ -184,7 +187,8 @@ static bool set_clock(s64 utc_ns)
 
 /*
  * Until the clock is as near as can be asked for. Each time it is set late, by
- * as long as that takes: the next time, ahead by the shortest of these.
+ * as long as that takes: the next time, ahead by the shortest of these. A bound that
+ * is smaller than these differ takes luck.
  */
 static enum vmclock_verdict step(struct vmclock_device *vd, const struct ticket *ticket,
 				 struct reading *now)
@@ -207,7 +211,8 @@ static enum vmclock_verdict step(struct vmclock_device *vd, const struct ticket 
 		lead = clamp_t(s64, now->offset_ns + ahead, 0, lead);
 		ahead = lead;
 	}
-	return VMCLOCK_VERDICT_STEPPED;
+	return abs(now->offset_ns) <= now->bound_ns ? VMCLOCK_VERDICT_STEPPED :
+						      VMCLOCK_VERDICT_RETRY;
 }
 
 static enum vmclock_verdict decide(struct vmclock_device *vd, const struct ticket *ticket,
@@ -308,11 +313,13 @@ static void restore_work(struct work_struct *work)
 
 	spin_lock(&vd->notify.lock);
 	tell = conclude(vd, &ticket, verdict, &now);
-	if (tell)
+	if (tell) {
 		vd->notify.tally.count[ilog2(VMCLOCK_EVENT_RECALIBRATED)]++;
+		vmclock_notify_signal(vd, VMCLOCK_EVENT_RECALIBRATED);
+	}
 	spin_unlock(&vd->notify.lock);
 	if (tell)
-		vmclock_notify_tell(vd, VMCLOCK_EVENT_RECALIBRATED);
+		vmclock_notify_wake(vd, VMCLOCK_EVENT_RECALIBRATED);
 }
 
 static const char *const verdict_names[] = {

@@ -137,7 +137,7 @@ enum vmclock_verdict {
 	VMCLOCK_VERDICT_NO_UTC,		/* the page has none */
 	VMCLOCK_VERDICT_REFUSED,	/* the timekeeper does not take the time */
 	VMCLOCK_VERDICT_OFF,		/* nothing is wanted */
-	VMCLOCK_VERDICT_RETRY,		/* there is no good line at the moment */
+	VMCLOCK_VERDICT_RETRY,		/* there is no good line, or no good clock, yet */
 	VMCLOCK_VERDICT_VOID,		/* there is another disruption */
 };
 
@@ -389,7 +389,8 @@ u8 vmclock_notify_source(const struct vmclock_device *vd);
 u32 vmclock_notify_watch_us(void);
 void vmclock_notify_expire_at(struct vmclock_notify *n, u64 expiry);
 void vmclock_notify_queue(struct delayed_work *work, unsigned long delay);
-void vmclock_notify_tell(struct vmclock_device *vd, u32 events);
+void vmclock_notify_signal(struct vmclock_device *vd, u32 events);
+void vmclock_notify_wake(struct vmclock_device *vd, u32 events);
 void vmclock_notify_announce(struct vmclock_device *vd, u32 what);
 
 /* restore.c */

@@ -4,6 +4,8 @@
  * be set yet, and something happens before it is.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
+
 #include "kselftest_harness.h"
 #include "restore.h"
 
@@ -190,6 +192,45 @@ TEST_F(restore, ends_with_the_binding)
 	ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", "vmclock-sim"));
 	usleep(200000);
 	EXPECT_FALSE(was_set(self->timer));
+}
+
+static void *unbind(void *)
+{
+	return (void *)(intptr_t)t_write_file(T_DRIVER_DIR "/unbind", "vmclock-sim");
+}
+
+#define UNBINDINGS 60
+#define APART_US 50
+
+/* Meanwhile the page is good again, sooner or later, when nobody sets the clock any more. */
+TEST_F(restore, tells_nothing_while_the_binding_ends)
+{
+	int err, told = 0, ended = 0;
+	pthread_t thread;
+	void *status;
+
+	for (int i = 1; i <= UNBINDINGS; i++) {
+		ASSERT_TRUE(disrupt(&self->feed));
+		ASSERT_TRUE(comes(self, VMCLOCK_EVENT_DISRUPTED, PATIENCE));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, unbind, NULL));
+		usleep(i * APART_US);
+		EXPECT_TRUE(go_ahead(&self->feed, 1));
+		do {
+			err = t_wait(self->fd, VMCLOCK_EVENT_RECALIBRATED, 0, &self->wait);
+		} while (err == -EAGAIN);
+		/* It was in time, or it is not told at all. */
+		EXPECT_TRUE(err ? err == -ENODEV : stepped(self) == i)
+			TH_LOG("%d after %d us", err, i * APART_US);
+		told += !err;
+		ended += err == -ENODEV;
+		EXPECT_EQ(0, pthread_join(thread, &status));
+		EXPECT_EQ(0, (intptr_t)status);
+		close(self->fd);
+		ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", "vmclock-sim"));
+		self->fd = sim_open_node();
+	}
+	printf("# told %d times, ended %d times\n", told, ended);
+	EXPECT_LT(0, ended);
 }
 
 TEST_HARNESS_MAIN

@@ -3,6 +3,7 @@
  * on_restore: what becomes of CLOCK_REALTIME after a disruption.
  */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/timex.h>
@@ -50,6 +51,42 @@ TEST_F(restore, does_not_use_a_line_that_may_be_old)
 	ASSERT_TRUE(comes(self, VMCLOCK_EVENT_DISRUPTED, PATIENCE));
 	EXPECT_FALSE(comes(self, VMCLOCK_EVENT_RECALIBRATED, A_WHILE));
 	EXPECT_FALSE(was_set(self->timer));
+}
+
+/* Nobody has collected the end of the first disruption when the second one comes. */
+TEST_F(restore, what_was_good_again_is_not_told_when_it_is_no_more)
+{
+	const char *const policies[] = { "step", "off" };
+	struct pollfd p = { .fd = self->fd, .events = POLLIN };
+	int other = sim_open_node(), late = sim_open_node();
+
+	ASSERT_EQ(0, t_set_events(self->fd, VMCLOCK_EVENT_RECALIBRATED));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, set("on_restore", policies[i]));
+		ASSERT_TRUE(disrupt(&self->feed));
+		ASSERT_EQ(0, t_wait(other, VMCLOCK_EVENT_DISRUPTED, PATIENCE, &self->wait));
+		ASSERT_TRUE(go_ahead(&self->feed, 60));
+		ASSERT_EQ(0, t_wait(other, VMCLOCK_EVENT_RECALIBRATED, PATIENCE, &self->wait));
+		EXPECT_EQ(1, poll(&p, 1, 0));
+
+		ASSERT_TRUE(disrupt(&self->feed));
+		ASSERT_EQ(0, t_wait(other, VMCLOCK_EVENT_DISRUPTED, PATIENCE, &self->wait));
+		EXPECT_EQ(0, poll(&p, 1, 0));
+		EXPECT_EQ(-EAGAIN, t_wait(self->fd, VMCLOCK_EVENT_RECALIBRATED, 0, &self->wait));
+		EXPECT_EQ(0, t_wait(self->fd, VMCLOCK_EVENT_DISRUPTED |
+				    VMCLOCK_EVENT_RECALIBRATED, 0, &self->wait));
+		EXPECT_EQ(0, self->wait.events & VMCLOCK_EVENT_RECALIBRATED);
+		/* A disruption, and what is out of date. */
+		EXPECT_EQ(2, self->wait.missed);
+
+		ASSERT_TRUE(go_ahead(&self->feed, 60));
+		EXPECT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
+		EXPECT_EQ(0, self->wait.missed);
+		EXPECT_EQ(0, t_wait(late, VMCLOCK_EVENT_RECALIBRATED, PATIENCE, &self->wait));
+		EXPECT_EQ(1, self->wait.missed);
+	}
+	close(other);
+	close(late);
 }
 
 TEST_F(restore, waits_while_the_writer_is_initializing)
@@ -245,6 +282,34 @@ TEST_F(restore, says_by_how_much)
 	by = strtoll(strstr(line, "by ") + 3, NULL, 10);
 	EXPECT_LT(llabs(by - 1000 * NSEC), NSEC / 10);
 	close(events);
+}
+
+/* No setting of a clock is that exact, but one of them happens to be. */
+TEST_F(restore, sets_the_clock_until_it_is_within_the_bound)
+{
+	struct vmclock_snapshot snap;
+	unsigned long long bound = 1;
+	char line[512] = "";
+	long long lacks = 0;
+
+	ASSERT_EQ(0, sim_take(self->fd, &snap));
+	if (!(snap.valid & VMCLOCK_SNAPSHOT_CORRELATED))
+		SKIP(return, "here, how the clocks are read is part of the bound");
+	self->feed.image.time_maxerror_nanosec = 0;
+	self->feed.image.counter_period_maxerror_rate_frac_sec = 0;
+	for (int i = 1; i <= 5; i++) {
+		ASSERT_TRUE(disrupt(&self->feed));
+		ASSERT_TRUE(comes(self, VMCLOCK_EVENT_DISRUPTED, PATIENCE));
+		ASSERT_TRUE(go_ahead(&self->feed, 60));
+		ASSERT_TRUE(comes(self, VMCLOCK_EVENT_RECALIBRATED, PATIENCE));
+		EXPECT_EQ(60 * i, stepped(self));
+		/* The log lets some out, and tells the last one in any case. */
+		usleep(1500000);
+		ASSERT_LE(1, t_count_in_log("CLOCK_REALTIME stepped", "lacks ", line, sizeof(line)));
+		ASSERT_EQ(2, sscanf(strstr(line, "lacks "), "lacks %lld +/- %llu", &lacks, &bound));
+		EXPECT_EQ(0, bound);
+		EXPECT_EQ(0, lacks) TH_LOG("%s", line);
+	}
 }
 
 static atomic_bool enough;

@@ -205,7 +205,8 @@ struct vmclock_snapshot {
  * After VMCLOCK_EVENT_DISRUPTED or _GENERATION: an update that came later than
  * theirs, and the status vouches for the line again. The line that came with
  * the disruption itself can be the old one. With the module's on_restore=step,
- * CLOCK_REALTIME has been set by then, if it had to be.
+ * CLOCK_REALTIME has been set by then, if it had to be. Who has not been told when
+ * the next disruption comes is told after that one.
  */
 #define VMCLOCK_EVENT_RECALIBRATED	(1U << 1)
 #define VMCLOCK_EVENT_DISRUPTED		(1U << 2)	/* disruption_marker changed */
@@ -267,7 +268,7 @@ struct vmclock_eventfd {
  *	out: everything that is new, of the mask or not
  * @valid: out: 0 or VMCLOCK_WAIT_AT_LEAST
  * @missed: out: how many events of the mask are told together with another of
- *	their kind: 0 if none was missed. Exact without VMCLOCK_WAIT_AT_LEAST,
+ *	their kind, or are not told as they are out of date: 0 if none was missed. Exact without VMCLOCK_WAIT_AT_LEAST,
  *	which is there if the kernel saw a page of another history, or, for
  *	events other than VMCLOCK_EVENT_UPDATE, found several updates at once.
  *
