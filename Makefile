@@ -157,7 +157,8 @@ check:
 		status=$$?; cat $(BUILD)/summary; exit $$status
 
 # All kernels that the driver is for.
-all_vms := $(foreach series,$(kernels),$(modes:%=$(series):%)) $(arm64_vms) 6.1:hibernated
+all_vms := $(foreach series,$(kernels),$(modes:%=$(series):%)) $(arm64_vms) 6.1:hibernated \
+	7.2:restored
 check-kernels:
 	@rm -rf $(RESULTS)
 	@$(MAKE) setup SETUP_KERNELS="$(call kernels_of,$(all_vms))"
@@ -165,7 +166,7 @@ check-kernels:
 	@$(sum) --require $(call vm_results,$(all_vms))
 
 # A kernel that looks for bugs itself, and does it? It is built first, which takes long.
-debug_vms := debug:planted $(modes:%=debug:%)
+debug_vms := debug:planted $(modes:%=debug:%) debug:restored
 check-debug:
 	@rm -rf $(RESULTS)
 	@$(MAKE) setup KERNEL=debug

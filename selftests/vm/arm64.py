@@ -114,10 +114,8 @@ class Machine(vm.Machine):
 
     def __enter__(self):
         super().__enter__()
-        monitor = qmp.Monitor(self.tmp / "qmp")
-        self.stack.callback(monitor.close)
         self.gic = next(f"/machine/unattached/{item['name']}" for item in
-                        monitor.command("qom-list", path="/machine/unattached")
+                        self.monitor.command("qom-list", path="/machine/unattached")
                         if item["type"] == "child<arm_gic>")
         self.wires = self.stack.enter_context(socket.socket(socket.AF_UNIX))
         self.wires.settimeout(qmp.PATIENCE)
@@ -130,7 +128,7 @@ class Machine(vm.Machine):
                 "-chardev", "null,id=unused", "-chardev", f"file,id=token,path={self.tmp}/token",
                 "-device", "pci-serial-4x,chardev1=unused,chardev2=output,chardev3=token,"
                 "chardev4=link",
-                "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off", "-qtest-log", "none",
+                "-qtest-log", "none",
                 "-qtest", f"unix:{self.tmp}/qtest,server=on,wait=off"]
 
     def board_cmdline(self):

@@ -76,6 +76,7 @@ class Guest(vm.Machine):
                 if not data:
                     return text.decode(errors="replace").replace("\r", "")
                 text += data
+        self.ask_why()
         raise OSError(f"the guest does not switch itself off, see {self.logs}")
 
 

@@ -51,8 +51,6 @@ class Guest(vm.Machine):
     def __enter__(self):
         super().__enter__()
         try:
-            self.monitor = qmp.Monitor(self.tmp / "monitor")
-            self.stack.callback(self.monitor.close)
             self.monitor.command("migrate-set-parameters", max_bandwidth=1 << 40,
                                  downtime_limit=20000)
         except BaseException:
@@ -61,11 +59,9 @@ class Guest(vm.Machine):
         return self
 
     def command(self):
-        """Two monitors: ours, and one for the daemon."""
-        words = super().command()
-        for name in ("monitor", "daemon"):
-            words += ["-qmp", f"unix:{self.tmp}/{name},server=on,wait=off"]
-        return words + (["-S", "-incoming", "defer"] if self.incoming else [])
+        """There is a second monitor, for the daemon."""
+        return [*super().command(), "-qmp", f"unix:{self.daemon_socket()},server=on,wait=off",
+                *(["-S", "-incoming", "defer"] if self.incoming else [])]
 
     def daemon_socket(self):
         return self.tmp / "daemon"
@@ -84,6 +80,7 @@ class Guest(vm.Machine):
         deadline = time.monotonic() + patience
         while self.count() < wanted:
             if self.qemu.poll() is not None or time.monotonic() > deadline:
+                self.ask_why()
                 raise OSError(f"guest {self.name}: its witness does not write,"
                               f" see {self.logs / 'console.log'}")
             time.sleep(0.005)
@@ -123,6 +120,7 @@ class Guest(vm.Machine):
                 if not data:
                     break
                 self.text += data
+        self.ask_why()
         raise OSError(f"guest {self.name} does not say {pattern!r}, see {self.logs}")
 
     def end_witness(self):

@@ -157,7 +157,6 @@ class Run:
                         options, self.args.qemu))
             self.stack = stack
             self.sleeper = sleeper.Sleeper(self.machine)
-            stack.callback(self.sleeper.close)
             self.selector = stack.enter_context(selectors.DefaultSelector())
             self.record = stack.enter_context(open(self.logs / "output.log", "w",
                                                    encoding="utf-8"))
@@ -174,7 +173,9 @@ class Run:
         deadline = time.monotonic() + seconds
         while self.machine.output in self.selector.get_map():
             if time.monotonic() > deadline:
-                self.trouble.append(f"the guest did not end within {seconds} s")
+                self.trouble.append(f"the guest did not end within {seconds} s,"
+                                    f" see {self.logs / 'console.log'}")
+                self.machine.ask_why()
                 return
             self.handle()
 
@@ -277,6 +278,8 @@ class Run:
         offset, error = self.exchange()
         self.release_peer()
         self.offset_checked = True
+        self.say(f"guest counter = host counter {offset:+} +/- {error} cycles at the end,"
+                 f" {offset - self.referee.offset:+}")
         if abs(offset - self.referee.offset) > error + self.referee.error:
             self.trouble.append(f"the guest's counter moved: offset {offset} +/- {error} now,"
                                 f" {self.referee.offset} +/- {self.referee.error} before")

@@ -27,11 +27,6 @@ class Sleeper:
         self.machine = machine
         self.due = []
         self.wake_at = None
-        self.monitor = None
-
-    def close(self):
-        if self.monitor:
-            self.monitor.close()
 
     def answer(self, line):
         """Do a command, if it is one for us; return the answer, or None."""
@@ -46,7 +41,6 @@ class Sleeper:
             if verb == "later":
                 self.due.append((at, rest[1]))
             else:
-                self.monitor = self.monitor or qmp.Monitor(self.machine.tmp / "qmp")
                 self.wake_at = at
             return "ok"
         except (ValueError, IndexError):
@@ -70,7 +64,7 @@ class Sleeper:
     def wake(self):
         # It may have woken up meanwhile.
         with contextlib.suppress(qmp.Error):
-            if self.monitor.status() == "suspended":
-                self.monitor.command("system_wakeup")
+            if self.machine.monitor.status() == "suspended":
+                self.machine.monitor.command("system_wakeup")
             else:
                 self.machine.link.sendall(b"\n")

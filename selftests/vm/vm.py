@@ -2,6 +2,7 @@
 """The test machine: its image, its QEMU, and what must not be in its log."""
 
 import contextlib
+import functools
 import mmap
 import os
 import pathlib
@@ -15,6 +16,7 @@ import time
 
 import ivshmem
 import pages
+import qmp
 import rtc
 
 # Two processors under emulation make the kernel distrust the TSC by itself.
@@ -22,8 +24,12 @@ TSC = {"unstable": "tsc=unstable"}
 TSC_TRUSTED = "tsc=reliable clocksource=tsc"
 CMDLINE = ("cryptomgr.notests nokaslr"
            " mitigations=off oops=panic panic=-1 slub_debug=FZPU"
-           " kfence.sample_interval=1 init_on_free=1 nosoftlockup"
-           " rcupdate.rcu_cpu_stall_suppress=1")
+           " kfence.sample_interval=1 init_on_free=1")
+# A processor that is in the kernel for minutes. A machine that was saved says so, too.
+HANGS = "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300"
+NO_HANGS = "nosoftlockup rcupdate.rcu_cpu_stall_suppress=1"
+# Of a guest that stands still: its tasks and timers, see Machine.ask_why().
+X86_CMDLINE = "unknown_nmi_panic panic_print=0x5"
 MEMORY = 512 << 20
 # From our pages to where the image may begin: more than any machine's room.
 IMAGE_GAP = 2 << 20
@@ -92,9 +98,10 @@ class Machine:
     run_by = ()			# what runs the machine's programs on the host
     counter = pages.TSC
     # Cycles, about 10 us. QEMU's emulated counter must not go back, so QEMU moves its
-    # offset when one host CPU's counter is found behind another's: 0.7 us were seen
+    # offset when one host CPU's reading is found behind another's: 0.7 us were seen
     # on a busy machine. It counts as an error of the offset, and is checked at the
-    # end.
+    # end. With a thread for each processor it can be much more, 17 us were seen: they
+    # read early, while they wait for QEMU's lock.
     creep = 30000
     room = pages.ROOM		# RAM that the guest's kernel leaves alone
 
@@ -104,7 +111,9 @@ class Machine:
         self.program = program or self.emulator
         self.more_options = list(more_options)
         self.own_pages = mode in ("stock", "unstable", "soak")
+        self.hangs = HANGS if self.own_pages else NO_HANGS
         self.tsc = TSC.get(mode, TSC_TRUSTED)
+        self.threads = "single" if mode in ("feed", "host", "run") else "multi"
         # A test looks at the registers of a device that has a driver.
         self.has_port = mode == "host"
         self.iomem = "iomem=relaxed" if self.has_port else ""
@@ -147,14 +156,15 @@ class Machine:
         return [self.program, *self.board(),
                 "-object", f"memory-backend-file,id=ram,size={MEMORY},share=on,"
                 f"mem-path=/proc/self/fd/{self.ram_fd}",
-                "-accel", "tcg", "-smp", "2",
+                "-accel", f"tcg,thread={self.threads}", "-smp", "2",
                 "-m", f"{MEMORY >> 20}M", "-display", "none", "-nodefaults",
                 "-no-user-config", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.image, "-append",
-                f"{CMDLINE} {self.board_cmdline()} {self.iomem}"
+                f"{CMDLINE} {self.hangs} {self.board_cmdline()} {self.iomem}"
                 f" vmclock.token={self.token} {self.environment}",
                 "-chardev", f"socket,id=output,path={self.tmp}/output",
-                "-chardev", f"socket,id=link,path={self.tmp}/link"]
+                "-chardev", f"socket,id=link,path={self.tmp}/link",
+                "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off"]
 
     def board(self):
         """The machine and its device; the serial ports are in the guest's order."""
@@ -165,7 +175,7 @@ class Machine:
                 *(word for port in serial for word in ("-serial", port))]
 
     def board_cmdline(self):
-        return f"console=ttyS0 {self.tsc} memmap={self.room}${pages.BASE:#x}"
+        return f"console=ttyS0 {X86_CMDLINE} {self.tsc} memmap={self.room}${pages.BASE:#x}"
 
     def listen(self, stack, name):
         """A socket for QEMU to connect a serial port to."""
@@ -192,19 +202,17 @@ class Machine:
         stack.callback(self.ram.close)
 
     def add_port(self):
-        """A place to plug a device in, and a monitor to do it by."""
+        """A place to plug a device in."""
         if not self.has_port:
             return []
-        return ["-device", f"pcie-root-port,id={rtc.PORT},chassis=1,slot=1",
-                "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off"]
+        return ["-device", f"pcie-root-port,id={rtc.PORT},chassis=1,slot=1"]
 
     def add_pages(self):
         """Put our own pages into RAM; QEMU's options for that."""
         if not self.own_pages:
             return []
         pages.fill(self.ram, self.counter)
-        return ["-acpitable", f"file={pages.ssdt(self.tmp)}", *self.functions.options(),
-                "-qmp", f"unix:{self.tmp}/qmp,server=on,wait=off"]
+        return ["-acpitable", f"file={pages.ssdt(self.tmp)}", *self.functions.options()]
 
     def function_fds(self):
         return self.functions.fds if self.functions else []
@@ -213,6 +221,19 @@ class Machine:
         """Do one command of the link; return the answer."""
         mine = self.functions.answer(line) if self.functions else None
         return mine or pages.answer(self.ram, line)
+
+    @functools.cached_property
+    def monitor(self):
+        """QEMU's, which takes one connection at a time."""
+        monitor = qmp.Monitor(self.tmp / "qmp")
+        self.stack.callback(monitor.close)
+        return monitor
+
+    def ask_why(self):
+        """A guest stands still: have its kernel log what its tasks and timers wait for."""
+        with contextlib.suppress(OSError):
+            self.monitor.command("inject-nmi")
+            self.wait_off(60)
 
     def wait_off(self, seconds):
         """Has QEMU ended by itself?"""
