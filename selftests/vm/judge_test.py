@@ -3,13 +3,10 @@
 """Do judge.py and restored.py see what is false? They are shown records that lie, each in
 one way."""
 
-import pathlib
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import judge		# pylint: disable=wrong-import-position
+import claims
+import judge
 import referee
 import restored
 
@@ -196,15 +193,5 @@ TESTS = [
 ]
 
 
-def main():
-    print(f"TAP version 13\n1..{len(TESTS)}")
-    bad = 0
-    for number, test in enumerate(TESTS, 1):
-        good = test()
-        bad += not good
-        print("ok" if good else "not ok", number, "-", test.__name__.replace("_", " "))
-    return bool(bad)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(claims.main(TESTS))
