@@ -11,11 +11,11 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
 import host_chronyd_test as host
+from tap import directory, wait_for
 
 MS = 10**6
 
@@ -32,12 +32,12 @@ def run(tmp, picture):
     with host.hostd(tmp, "--interval=1s", "--holdover-after=3s", "--drift=500",
                     "--holdover-max-bound=8ms"):
         with host.fed_chronyd(tmp), open(tmp / "trace", "wb") as trace:
-            host.wait_for(synchronized, "the page is synchronized")
+            wait_for(synchronized, "the page is synchronized")
             recorder = ctl("record", "--interval=0.25", "--for=70", tmp / "page", stdout=trace)
             time.sleep(15)
         time.sleep(18)
         with host.fed_chronyd(tmp):
-            host.wait_for(synchronized, "the reference is back")
+            wait_for(synchronized, "the reference is back")
             time.sleep(15)
         host.SLOW_NS = 25 * MS
         with host.fed_chronyd(tmp):
@@ -48,11 +48,9 @@ def run(tmp, picture):
 
 def main():
     if not host.CLIENTS:
-        raise SystemExit("no chronyd here: make setup fetches it")
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        reference = host.Reference(pathlib.Path(name) / "ref")
-        reference.start()
-        return run(pathlib.Path(name), sys.argv[1])
+        raise SystemExit(host.NO_CHRONYD)
+    with directory() as tmp:
+        return run(tmp, sys.argv[1])
 
 
 if __name__ == "__main__":

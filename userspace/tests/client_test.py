@@ -9,18 +9,18 @@ import pathlib
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
+
+from tap import PATIENCE, directory, main
 
 BUILD = pathlib.Path(os.environ["BUILD"])
 os.environ["LD_LIBRARY_PATH"] = str(BUILD)
-PATIENCE = 60
 
 
 def answer(path, said):
     """One connection: read the request's line, say SAID, and go."""
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
+        listener.bind(str(path))
         listener.listen(1)
         yield
         listener.settimeout(PATIENCE)
@@ -31,8 +31,8 @@ def answer(path, said):
                 client.sendall(said)
 
 
-def status_of(folder, said, *options):
-    path = os.path.join(folder, "socket")
+def status_of(tmp, said, *options):
+    path = tmp / "socket"
     serving = answer(path, said)
     next(serving)
     server = threading.Thread(target=lambda: next(serving, None))
@@ -41,7 +41,7 @@ def status_of(folder, said, *options):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
                           check=False)
     server.join()
-    os.unlink(path)
+    path.unlink()
     return done
 
 
@@ -53,10 +53,9 @@ def vm_line(**words):
 END = b'{"ok":true}\n'
 
 
-def no_controls(folder):
-    """Names and messages cannot talk to a terminal."""
+def names_and_messages_cannot_talk_to_a_terminal(tmp):
     for word in ("\x1b[31m", "\x9b31m", "\x7f", "a\nb", "\x85", "\x80"):
-        done = status_of(folder, vm_line(name=word, message=word, target=word) + END)
+        done = status_of(tmp, vm_line(name=word, message=word, target=word) + END)
         assert done.returncode == 0, done
         for char in done.stdout.decode():
             assert char == "\n" or not (ord(char) < 0x20 or 0x7f <= ord(char) < 0xa0), \
@@ -64,38 +63,26 @@ def no_controls(folder):
         assert done.stdout.count(b"\n") == 2, done.stdout
 
 
-def other_languages(folder):
-    """Letters of any language are shown as they are."""
-    done = status_of(folder, vm_line(message="Zähler \u4e2d\u6587 \u0080\u00c2\u00a0") + END)
+def letters_of_any_language_are_shown_as_they_are(tmp):
+    done = status_of(tmp, vm_line(message="Zähler \u4e2d\u6587 \u0080\u00c2\u00a0") + END)
     assert "Zähler \u4e2d\u6587 ?\u00c2\u00a0\n" in done.stdout.decode(), done.stdout
 
 
-def no_daemon(folder):
-    """What is no answer is an error of the system, and says so."""
+def what_is_no_answer_is_an_error_of_the_system_and_says_so(tmp):
     for said, complaint in ((b"HTTP/1.1 400 Bad Request\n", b"not JSON"), (b"[]\n", b"not JSON"),
                             (b"", b"without an answer"), (b'{"ok":true}', b"without an answer"),
                             (b"x" * 1000000, b"too long")):
-        done = status_of(folder, said)
+        done = status_of(tmp, said)
         assert done.returncode == 2 and complaint in done.stderr, done
         assert not done.stdout, done
 
 
-def main():
-    tests = (no_controls, other_languages, no_daemon)
-    failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for number, test in enumerate(tests, 1):
-            verdict = "ok"
-            try:
-                test(folder)
-            except Exception as error:
-                print(f"# {error!r}")
-                verdict = "not ok"
-                failed += 1
-            print(f"{verdict} {number} - {test.__doc__}", flush=True)
-    print(f"1..{len(tests)}")
-    return bool(failed)
+TESTS = [
+    names_and_messages_cannot_talk_to_a_terminal,
+    letters_of_any_language_are_shown_as_they_are,
+    what_is_no_answer_is_an_error_of_the_system_and_says_so,
+]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS, given=directory))

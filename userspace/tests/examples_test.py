@@ -7,8 +7,9 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import threading
+
+from tap import PATIENCE, Skipped, main, page_path
 
 BUILD = pathlib.Path(os.environ["BUILD"])
 EXAMPLES = BUILD / "examples"
@@ -27,16 +28,12 @@ def make_page_now(path, *words):
     make_page(path, "counter_value=" + json.loads(done.stdout)["counter"], *words)
 
 
-class Skip(Exception):
-    """The test proves nothing here."""
-
-
 def need_time(page):
     """A good page gives time only where the kernel trusts the counter."""
     done = subprocess.run([BUILD / "vmclockctl", "check", page], text=True,
                           stdout=subprocess.PIPE, check=False)
     if "counter is not one" in done.stdout:
-        raise Skip("the kernel does not trust this machine's counter")
+        raise Skipped("the kernel does not trust this machine's counter")
 
 
 class Program:
@@ -45,7 +42,7 @@ class Program:
     def __init__(self, *words):
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, text=True,
                                         stdout=subprocess.PIPE, bufsize=1)
-        self.patience = threading.Timer(60, self.process.kill)
+        self.patience = threading.Timer(PATIENCE, self.process.kill)
         self.patience.daemon = True
         self.patience.start()
 
@@ -60,8 +57,7 @@ class Program:
         return status
 
 
-def event_loop(page):
-    """The loop tells each event, does its own work, and ends with the page."""
+def the_loop_tells_each_event_does_its_own_work_and_ends_with_the_page(page):
     make_page(page)
     loop = Program(EXAMPLES / "event-loop", page)
     loop.process.stdin.write("work\n")
@@ -79,8 +75,7 @@ def event_loop(page):
     assert status == 0, status
 
 
-def commit_wait(page):
-    """A commit is answered after it was written, and later ones are later."""
+def a_commit_is_answered_after_it_was_written_and_later_ones_are_later(page):
     make_page_now(page)
     need_time(page)
     database = Program(EXAMPLES / "commit-wait", page)
@@ -96,8 +91,7 @@ def commit_wait(page):
     assert status == 0, status
 
 
-def commit_not_answered(page):
-    """A commit whose time is not certainly past is not answered."""
+def a_commit_whose_time_is_not_certainly_past_is_not_answered(page):
     # A clock that nearly stands still: no wait for it ends.
     make_page_now(page, "time_maxerror_nanosec=50000000", "counter_period_shift=50",
                   "counter_period_maxerror_rate_frac_sec=0")
@@ -114,35 +108,22 @@ def commit_not_answered(page):
     assert status == 1, status
 
 
-def no_page(page):
-    """Without a page each example says so and fails."""
+def without_a_page_each_example_says_so_and_fails(page):
     for example, says in (("event-loop", "event-loop:"), ("now", "no clock:"),
                           ("commit-wait", "commit-wait:")):
-        done = subprocess.run([EXAMPLES / example, page + ".none"], text=True,
-                              stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run([EXAMPLES / example, f"{page}.none"], text=True,
+                              stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
         assert done.returncode > 0, example
         assert done.stderr == says + " No such file or directory\n", done.stderr
 
 
-def main():
-    tests = (event_loop, commit_wait, commit_not_answered, no_page)
-    failed = 0
-    # On a disk a page would give no time.
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        for number, test in enumerate(tests, 1):
-            verdict, directive = "ok", ""
-            try:
-                test(os.path.join(folder, "page"))
-            except Skip as reason:
-                directive = f" # SKIP {reason}"
-            except Exception as error:
-                print(f"# {error!r}")
-                verdict = "not ok"
-                failed += 1
-            print(f"{verdict} {number} - {test.__doc__}{directive}", flush=True)
-    print(f"1..{len(tests)}")
-    return bool(failed)
+TESTS = [
+    the_loop_tells_each_event_does_its_own_work_and_ends_with_the_page,
+    a_commit_is_answered_after_it_was_written_and_later_ones_are_later,
+    a_commit_whose_time_is_not_certainly_past_is_not_answered,
+    without_a_page_each_example_says_so_and_fails,
+]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS, given=page_path))

@@ -16,12 +16,12 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
 import host_chronyd_test as host
-from host_chronyd_test import (CLIENTS, SLOW_NS, SYNCHRONIZED, UNRELIABLE, Failed, Program,
-                               check, status, wait_for)
+from host_chronyd_test import (CLIENTS, NO_CHRONYD, SLOW_NS, SYNCHRONIZED, UNRELIABLE, Program,
+                               status)
+from tap import PATIENCE, check, directory, main, wait_for
 
 BUILD = host.BUILD
 os.environ["LD_LIBRARY_PATH"] = str(BUILD)
@@ -63,7 +63,7 @@ class Listener:
 
 def run_feed(tmp, *options):
     with feed(tmp, *options) as program:
-        return program.proc.wait(host.PATIENCE), program.text()
+        return program.proc.wait(PATIENCE), program.text()
 
 
 def a_sample_is_how_far_the_clock_is_from_the_page(tmp):
@@ -126,15 +126,14 @@ def it_waits_for_a_chronyd_that_comes_later(tmp):
         check(listener.samples(), "no sample")
         check(program.text().count("\n") == 2, program.text())
         program.proc.send_signal(signal.SIGTERM)
-        check(program.proc.wait(host.PATIENCE) == 0, "its exit status")
+        check(program.proc.wait(PATIENCE) == 0, "its exit status")
 
 
 def wrong_words_are_refused(tmp):
     make_page(tmp)
     ctl = [BUILD / "vmclockctl", "feed-chrony", tmp / "page"]
     for more in ([], ["--socket=" + "x" * 108], ["--socket=a", "--json"]):
-        done = subprocess.run([*ctl, *more], stderr=subprocess.PIPE, timeout=host.PATIENCE,
-                              check=False)
+        done = subprocess.run([*ctl, *more], stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
         check(done.returncode == 2 and done.stderr, f"{more}: {done.returncode}")
 
 
@@ -149,7 +148,7 @@ class Chronyd:
     def ask(self, what):
         return subprocess.run([CLIENTS / "bin/chronyc", "-c", "-h", self.tmp / "socket", what],
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                              timeout=host.PATIENCE, check=False).stdout.strip()
+                              timeout=PATIENCE, check=False).stdout.strip()
 
     def is_selected(self):
         return self.ask("sources").startswith("#,*,VMCK,")
@@ -203,35 +202,6 @@ TESTS_WITH_CHRONYD = [
 ]
 
 
-def run(test):
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        reference = host.Reference(pathlib.Path(name) / "ref")
-        reference.start()
-        try:
-            test(pathlib.Path(name))
-            return True
-        except (Failed, OSError, subprocess.SubprocessError, ValueError) as err:
-            print("#", str(err).replace("\n", "\n# "))
-            return False
-        finally:
-            reference.ended.set()
-            reference.join()
-
-
-def main():
-    tests = TESTS + (TESTS_WITH_CHRONYD if CLIENTS else [])
-    print("TAP version 13")
-    print(f"1..{len(tests)}", flush=True)
-    if not CLIENTS:
-        print("# no chronyd here: make setup fetches it")
-    bad = False
-    for number, test in enumerate(tests, 1):
-        good = run(test)
-        bad |= not good
-        print("ok" if good else "not ok", number, "-", test.__name__.replace("_", " "),
-              flush=True)
-    return bad
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS + TESTS_WITH_CHRONYD, given=directory) if CLIENTS else
+             main(TESTS, NO_CHRONYD, given=directory))

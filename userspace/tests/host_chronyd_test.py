@@ -7,6 +7,7 @@ that the host's clock is 5 ms slow: the truth is known. TAP on stdout.
 BUILD is the directory with vmclock-hostd; chronyd is where setup.mk says.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -20,28 +21,13 @@ import tempfile
 import threading
 import time
 
+from tap import PATIENCE, check, directory, main, wait_for
+
 BUILD = pathlib.Path(os.environ["BUILD"])
-PATIENCE = 120          # seconds until something that must happen has failed
 SLOW_NS = 5 * 10**6
 TAI_NS = 37 * 10**9
 SYNCHRONIZED, FREERUNNING, UNRELIABLE = 2, 3, 4
 SOCK_MAGIC = 0x534f434b
-
-
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
-def wait_for(condition, what):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < end, f"waited in vain until {what}")
-        time.sleep(0.05)
 
 
 def clients():
@@ -56,6 +42,7 @@ def clients():
 
 
 CLIENTS = clients()
+NO_CHRONYD = "no chronyd here: make setup fetches it"
 
 
 class Reference(threading.Thread):
@@ -65,6 +52,13 @@ class Reference(threading.Thread):
         super().__init__(daemon=True)
         self.path = path
         self.ended = threading.Event()
+
+    def __enter__(self):
+        self.start()
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.join()
 
     def run(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -105,8 +99,11 @@ def chronyd(tmp, *config):
                    *config)
 
 
+@contextlib.contextmanager
 def fed_chronyd(tmp):
-    return chronyd(tmp, f"refclock SOCK {tmp}/ref refid TEST poll 0 delay 0.0002")
+    with chronyd(tmp, f"refclock SOCK {tmp}/ref refid TEST poll 0 delay 0.0002") as program, \
+            Reference(tmp / "ref"):
+        yield program
 
 
 def hostd(tmp, *options):
@@ -185,35 +182,5 @@ TESTS = [
 ]
 
 
-def run(test):
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
-        reference = Reference(pathlib.Path(name) / "ref")
-        reference.start()
-        try:
-            test(pathlib.Path(name))
-            return True
-        except (Failed, OSError, subprocess.SubprocessError, ValueError) as err:
-            print("#", str(err).replace("\n", "\n# "))
-            return False
-        finally:
-            reference.ended.set()
-            reference.join()
-
-
-def main():
-    print("TAP version 13")
-    if not CLIENTS:
-        print("1..0 # SKIP no chronyd here: make setup fetches it")
-        return False
-    print(f"1..{len(TESTS)}", flush=True)
-    bad = False
-    for number, test in enumerate(TESTS, 1):
-        good = run(test)
-        bad |= not good
-        print("ok" if good else "not ok", number, "-", test.__name__.replace("_", " "),
-              flush=True)
-    return bad
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS, given=directory, skip=None if CLIENTS else NO_CHRONYD))

@@ -16,8 +16,8 @@ import subprocess
 import sys
 import time
 
-from host_hostd_test import (ASSUME, BUILD, PATIENCE, QEMU_PAGE, SYNCHRONIZED, UNRELIABLE,
-                             Failed, Hostd, check, main, wait_for)
+from host_hostd_test import ASSUME, BUILD, QEMU_PAGE, SYNCHRONIZED, UNRELIABLE, Hostd
+from tap import PATIENCE, Failed, check, directory, main, wait_for
 
 (GET_FEATURES, SET_FEATURES, VRING_NUM, VRING_ADDR, VRING_BASE, GET_BASE, KICK, CALL, SET_PROTOCOL,
  ENABLE, ADD_MEMORY) = 1, 2, 8, 9, 10, 11, 12, 13, 16, 18, 37
@@ -241,13 +241,16 @@ def a_socket_that_was_passed_is_used_until_its_other_end_is_closed(_):
             raise Failed("it does not end") from None
 
 
+TESTS = [
+    the_clocks_say_what_the_page_says,
+    the_page_is_left_when_the_ring_stops_and_fed_when_it_starts,
+    without_an_offset_the_page_is_left_alone_and_all_else_answered,
+    a_front_end_comes_after_another,
+    a_signal_leaves_the_guests_page_unreliable,
+    a_page_that_is_gone_does_not_end_the_device,
+    a_socket_that_was_passed_is_used_until_its_other_end_is_closed,
+]
+
+
 if __name__ == "__main__":
-    sys.exit(main([
-        the_clocks_say_what_the_page_says,
-        the_page_is_left_when_the_ring_stops_and_fed_when_it_starts,
-        without_an_offset_the_page_is_left_alone_and_all_else_answered,
-        a_front_end_comes_after_another,
-        a_signal_leaves_the_guests_page_unreliable,
-        a_page_that_is_gone_does_not_end_the_device,
-        a_socket_that_was_passed_is_used_until_its_other_end_is_closed,
-    ]))
+    sys.exit(main(TESTS, given=directory))

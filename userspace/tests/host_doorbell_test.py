@@ -16,8 +16,8 @@ import struct
 import subprocess
 import sys
 
-from host_hostd_test import (ASSUME, BUILD, PATIENCE, SYNCHRONIZED, UNRELIABLE, Hostd, Page, check,
-                             main, refused, wait_for)
+from host_hostd_test import ASSUME, BUILD, SYNCHRONIZED, UNRELIABLE, Hostd, Page, refused
+from tap import PATIENCE, check, directory, main, wait_for
 
 INITIALIZING = 1
 NOTIFICATION_PRESENT = 1 << 9
@@ -209,4 +209,4 @@ TESTS = [
 
 
 if __name__ == "__main__":
-    sys.exit(main(TESTS))
+    sys.exit(main(TESTS, given=directory))

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import time
 
-from host_hostd_test import (ASSUME, BUILD, PATIENCE, SYNCHRONIZED, UNRELIABLE, Failed, Hostd,
-                             Page, Player, check, main, page_is, refused, wait_for, wait_listens)
+from host_hostd_test import (ASSUME, BUILD, SYNCHRONIZED, UNRELIABLE, Hostd, Page, Player, page_is,
+                             refused, wait_listens)
+from tap import PATIENCE, check, directory, main, wait_for
 
 INITIALIZING = 1
 DAEMON = "".join(f"{option.lstrip('-').replace('=', ' = ', 1)}\n" for option in ASSUME)
@@ -615,4 +616,4 @@ TESTS = [
 
 
 if __name__ == "__main__":
-    sys.exit(main(TESTS))
+    sys.exit(main(TESTS, given=directory))

@@ -20,9 +20,10 @@ import sys
 import tempfile
 import time
 
+from tap import PATIENCE, Failed, check, directory, main, wait_for
+
 BUILD = pathlib.Path(os.environ["BUILD"])
 ASSUME = ["--assume-synchronized=200us", "--tai-offset=-37"]
-PATIENCE = 60           # seconds until something that must happen has failed
 UNRELIABLE, SYNCHRONIZED, UNKNOWN = 4, 2, 0
 BOUND_FLAGS = 1 << 4 | 1 << 6
 
@@ -71,15 +72,6 @@ sys.stdin.read()
 """
 
 
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
-
-
 class Page:
     """A page as it lies in a file."""
 
@@ -88,13 +80,6 @@ class Page:
         (self.magic, self.size, self.version, self.counter, self.scale, self.seq,
          self.marker, self.flags, _, self.status, _, self.tai, _, self.shift, _,
          self.period) = struct.unpack_from("<IIHBBIQQHBBhBBQQ", self.raw)
-
-
-def wait_for(condition, what):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < end, f"waited in vain until {what}")
-        time.sleep(0.02)
 
 
 def page_is(path, status):
@@ -534,21 +519,5 @@ TESTS = [
 ]
 
 
-def main(tests):
-    bad = 0
-    print("TAP version 13", f"1..{len(tests)}", sep="\n", flush=True)
-    for number, test in enumerate(tests, 1):
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as tmp:
-            try:
-                test(pathlib.Path(tmp))
-                verdict = "ok"
-            except (Failed, OSError, subprocess.SubprocessError, ValueError) as err:
-                print("#", str(err).replace("\n", "\n# "))
-                verdict = "not ok"
-                bad += 1
-        print(verdict, number, "-", test.__name__.replace("_", " "), flush=True)
-    return bool(bad)
-
-
 if __name__ == "__main__":
-    sys.exit(main(TESTS))
+    sys.exit(main(TESTS, given=directory))

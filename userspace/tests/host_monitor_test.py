@@ -16,8 +16,8 @@ import sys
 import threading
 import time
 
-from host_hostd_test import (ASSUME, BUILD, PATIENCE, QEMU_PAGE, SYNCHRONIZED, Failed,
-                             Hostd, check, main, wait_for, wait_listens)
+from host_hostd_test import ASSUME, BUILD, QEMU_PAGE, SYNCHRONIZED, Hostd, wait_listens
+from tap import PATIENCE, Failed, check, directory, main, wait_for
 
 INITIALIZING, UNRELIABLE = 1, 4
 ENV = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
@@ -493,4 +493,4 @@ TESTS = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(main(TESTS))
+    sys.exit(main(TESTS, given=directory))

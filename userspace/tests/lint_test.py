@@ -16,28 +16,18 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import xml.etree.ElementTree
 
 import lint_checker
 import mkpage
+from tap import PATIENCE, check, main, wait_for
 
 BUILD = pathlib.Path(os.environ["BUILD"])
 SIM = str(BUILD).removesuffix("-asan") + "/tests/sim/sim"
 os.environ["LD_LIBRARY_PATH"] = str(BUILD)
 SEED = int(os.environ.get("LINT_SEED", random.randrange(2**32)))
-PATIENCE = 120		# seconds until something that must happen has failed
 COUNTER = "arm" if mkpage.COUNTERS["native"] == 0 else "tsc"
 MONOTONIC, NOTIFIES, BOUNDED = 1 << 7, 1 << 9, 0x50
-
-
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 def ctl(*args, **kwargs):
@@ -345,13 +335,6 @@ def half_an_hour_of_a_writer():
         check(found <= {"nesting-old", "utc", "no-tai"}, f"seed {seed}: {answer}")
 
 
-def wait_for(condition, what):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        check(time.monotonic() < end, f"waited in vain until {what}")
-        time.sleep(0.05)
-
-
 def record_of_a_writer():
     """What vmclock-hostd writes is clean, and the recorder writes what it saw."""
     path = scratch.path / "hosted"
@@ -458,19 +441,8 @@ TESTS = [pages_alone, pages_in_files, series, missed_updates, every_finding_has_
          record_of_a_writer, record_ends_by_a_signal, pictures, plotted_numbers, gnuplot_fails]
 
 
-def main():
-    failed = False
-    print(f"# LINT_SEED={SEED}")
-    for number, test in enumerate(TESTS, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}", flush=True)
-        except (Failed, OSError, ValueError, subprocess.SubprocessError) as error:
-            failed = True
-            print(f"# {error}\nnot ok {number} - {test.__name__}", flush=True)
-    print(f"1..{len(TESTS)}")
-    shutil.rmtree(scratch.path)
-    return failed
-
-
-sys.exit(main())
+if __name__ == "__main__":
+    try:
+        sys.exit(main(TESTS, f"LINT_SEED={SEED}"))
+    finally:
+        shutil.rmtree(scratch.path)

@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 
-TESTS = pathlib.Path(__file__).resolve().parent
+from tap import PATIENCE, check, main, page_path
+
+HERE = pathlib.Path(__file__).resolve().parent
 # The sanitised variant has no library to preload.
 BUILD = pathlib.Path(os.environ["BUILD"].removesuffix("-asan")).resolve()
 CTL = BUILD / "vmclockctl"
-PATIENCE = 120
 
 THERE = 2524608000              # 2050-01-01, TAI
 OTHER_FILE = """
@@ -60,14 +61,14 @@ def run(*command, **more):
 
 def make(page, *fields):
     """A page whose reference point is the counter's present value."""
-    pages = [sys.executable, TESTS / "mkpage.py", page]
+    pages = [sys.executable, HERE / "mkpage.py", page]
     run(*pages, check=True)
     counter = json.loads(run(CTL, "now", "--json", page).stdout)["counter"]
     run(*pages, f"counter_value={counter}", f"time_sec={THERE}", *fields, check=True)
 
 
 def edit(page, *fields):
-    run(sys.executable, TESTS / "mkpage.py", page, "edit=1", *fields, check=True)
+    run(sys.executable, HERE / "mkpage.py", page, "edit=1", *fields, check=True)
 
 
 def under(page, *command, **more):
@@ -80,11 +81,6 @@ def output_of(page, *command):
     check(result.returncode == 0 and not result.stderr,
           f"{command[0]}: {result.returncode}, {result.stderr!r}")
     return float(result.stdout)
-
-
-def check(condition, text):
-    if not condition:
-        raise AssertionError(text)
 
 
 def is_there(seconds, offset=0):
@@ -219,7 +215,7 @@ def what_is_preloaded_already_stays(page):
     check(result.stdout == f"{BUILD}/libvmclk-preload.so:/no/such/library.so\n", result.stdout)
 
 
-TESTS_TO_RUN = [
+TESTS = [
     date_shows_the_pages_time,
     python_shows_it_in_utc_and_tai,
     a_database_client_shows_it,
@@ -237,19 +233,5 @@ TESTS_TO_RUN = [
 ]
 
 
-def main():
-    print(f"TAP version 13\n1..{len(TESTS_TO_RUN)}")
-    failed = False
-    for number, test in enumerate(TESTS_TO_RUN, 1):
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-            try:
-                test(pathlib.Path(directory) / "page")
-                verdict = "ok"
-            except (AssertionError, subprocess.SubprocessError, ValueError) as error:
-                print(f"# {error}")
-                verdict, failed = "not ok", True
-        print(f"{verdict} {number} - {test.__name__.replace('_', ' ')}", flush=True)
-    return failed
-
-
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main(TESTS, given=page_path))

@@ -16,21 +16,13 @@ import subprocess
 import sys
 
 import sim_checker
+from tap import check, main
 
 SIM = os.environ["BUILD"].removesuffix("-asan") + "/tests/sim/sim"
 HOUR, DAY = 3600, 86400
 SEED = int(os.environ.get("SIM_SEED", random.randrange(2**32)))
 # Where struct vmclock_page has these.
 MARKER, STATUS, LEAP, PERIOD, SEC, MAXERROR = 0x10, 0x22, 0x26, 0x30, 0x48, 0x60
-
-
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 def simulate(seed, seconds, *options):
@@ -164,27 +156,5 @@ TESTS = [
 ]
 
 
-def run(test):
-    try:
-        test()
-        return True
-    except (Failed, OSError, subprocess.SubprocessError, ValueError) as err:
-        print("#", str(err).replace("\n", "\n# "))
-        return False
-
-
-def main():
-    print("TAP version 13")
-    print(f"# SIM_SEED={SEED}")
-    print(f"1..{len(TESTS)}", flush=True)
-    bad = False
-    for number, test in enumerate(TESTS, 1):
-        good = run(test)
-        bad |= not good
-        print("ok" if good else "not ok", number, "-", test.__name__.replace("_", " "),
-              flush=True)
-    return bad
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS, f"SIM_SEED={SEED}"))

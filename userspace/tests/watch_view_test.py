@@ -18,19 +18,11 @@ import tempfile
 import termios
 import time
 
+from tap import PATIENCE, check, main
+
 BUILD = pathlib.Path(os.environ["BUILD"])
-TESTS = pathlib.Path(__file__).parent
-PATIENCE = 120          # seconds until something that must happen has failed
+HERE = pathlib.Path(__file__).parent
 TOKEN = re.compile(r"\x1b\[(\d*)([HJKm])|([^\x1b])")
-
-
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 class Screen:
@@ -129,7 +121,7 @@ class Terminal:
         self.write("edit=1", *fields)
 
     def write(self, *fields):
-        subprocess.run([sys.executable, TESTS / "mkpage.py", self.page, *fields], check=True)
+        subprocess.run([sys.executable, HERE / "mkpage.py", self.page, *fields], check=True)
 
     def set_size(self, rows, columns):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
@@ -268,7 +260,7 @@ def dumb_terminals_and_json_get_lines():
             check("\x1b" not in t.raw and t.raw.count("\n") == 2, t.raw)
 
 
-TESTS_ALL = [
+TESTS = [
     one_screen_says_it_all,
     what_changed_is_listed_and_a_bad_status_is_red,
     a_terminal_of_another_size_is_filled_at_once,
@@ -281,26 +273,5 @@ TESTS_ALL = [
 ]
 
 
-def run(test):
-    try:
-        test()
-        return True
-    except (Failed, OSError, subprocess.SubprocessError, ValueError) as err:
-        print("#", str(err).replace("\n", "\n# "))
-        return False
-
-
-def main():
-    print("TAP version 13")
-    print(f"1..{len(TESTS_ALL)}", flush=True)
-    bad = False
-    for number, test in enumerate(TESTS_ALL, 1):
-        good = run(test)
-        bad |= not good
-        print("ok" if good else "not ok", number, "-", test.__name__.replace("_", " "),
-              flush=True)
-    return bad
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(TESTS))
