@@ -7,7 +7,6 @@ ordinary program and is told by this one how slow the host's clock is. The refer
 is lost and comes back; then another one comes, which is 20 ms away.
 """
 
-import os
 import pathlib
 import subprocess
 import sys
@@ -15,19 +14,19 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
 import host_chronyd_test as host
+from host_hostd_test import BUILD, ENV, SYNCHRONIZED, page_is
 from tap import directory, wait_for
 
 MS = 10**6
 
 
 def ctl(*args, **kwargs):
-    return subprocess.Popen([host.BUILD / "vmclockctl", *map(str, args)],
-                            env=dict(os.environ, LD_LIBRARY_PATH=str(host.BUILD)), **kwargs)
+    return subprocess.Popen([BUILD / "vmclockctl", *map(str, args)], env=ENV, **kwargs)
 
 
 def run(tmp, picture):
     def synchronized():
-        return host.status(tmp) == host.SYNCHRONIZED
+        return page_is(tmp / "page", SYNCHRONIZED)
 
     with host.hostd(tmp, "--interval=1s", "--holdover-after=3s", "--drift=500",
                     "--holdover-max-bound=8ms"):

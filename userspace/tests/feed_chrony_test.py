@@ -7,11 +7,9 @@ which believes that the host's clock is 5 ms slow. TAP on stdout.
 BUILD is the directory with vmclockctl and vmclock-hostd.
 """
 
-import json
 import os
 import pathlib
 import re
-import signal
 import socket
 import struct
 import subprocess
@@ -19,11 +17,10 @@ import sys
 import time
 
 import host_chronyd_test as host
-from host_chronyd_test import (CLIENTS, NO_CHRONYD, SLOW_NS, SYNCHRONIZED, UNRELIABLE, Program,
-                               status)
+from host_chronyd_test import CLIENTS, NO_CHRONYD, SLOW_NS
+from host_hostd_test import BUILD, SYNCHRONIZED, UNRELIABLE, Program, now, page_is
 from tap import PATIENCE, check, directory, main, wait_for
 
-BUILD = host.BUILD
 os.environ["LD_LIBRARY_PATH"] = str(BUILD)
 SAMPLE = struct.Struct("@lldiiii")
 PAGE_UTC = 1767225600           # what mkpage.py writes, when its counter was read
@@ -36,7 +33,7 @@ def make_page(tmp, *fields):
                         tmp / "page", "counter=native", *more], check=True)
 
     write()
-    write(f"counter_value={json.loads(host.page_now(tmp))['counter']}", *fields)
+    write(f"counter_value={now(tmp / 'page')['counter']}", *fields)
 
 
 def feed(tmp, *options):
@@ -63,7 +60,7 @@ class Listener:
 
 def run_feed(tmp, *options):
     with feed(tmp, *options) as program:
-        return program.proc.wait(PATIENCE), program.text()
+        return program.wait(), program.text()
 
 
 def a_sample_is_how_far_the_clock_is_from_the_page(tmp):
@@ -125,8 +122,7 @@ def it_waits_for_a_chronyd_that_comes_later(tmp):
         wait_for(lambda: "gets samples" in program.text(), "it says so, too")
         check(listener.samples(), "no sample")
         check(program.text().count("\n") == 2, program.text())
-        program.proc.send_signal(signal.SIGTERM)
-        check(program.proc.wait(PATIENCE) == 0, "its exit status")
+        check(program.stop() == 0, "its exit status")
 
 
 def wrong_words_are_refused(tmp):
@@ -165,7 +161,7 @@ class Chronyd:
 
 def a_real_chronyd_selects_the_page_and_follows_its_time(tmp):
     with host.fed_chronyd(tmp), host.hostd(tmp, "--drift=100"):
-        wait_for(lambda: status(tmp) == SYNCHRONIZED, "the page is synchronized")
+        wait_for(lambda: page_is(tmp / "page", SYNCHRONIZED), "the page is synchronized")
         fed = Chronyd(tmp)
         with fed.program, feed(tmp, "--interval=0.1"):
             wait_for(fed.is_selected, "the page is selected")
@@ -177,13 +173,13 @@ def a_real_chronyd_selects_the_page_and_follows_its_time(tmp):
 def a_real_chronyd_hears_nothing_of_a_page_that_went_bad(tmp):
     with host.hostd(tmp, "--holdover-after=500ms", "--drift=1000", "--holdover-max-bound=20ms"):
         with host.fed_chronyd(tmp) as reference:
-            wait_for(lambda: status(tmp) == SYNCHRONIZED, "the page is synchronized")
+            wait_for(lambda: page_is(tmp / "page", SYNCHRONIZED), "the page is synchronized")
             fed = Chronyd(tmp)
             with fed.program, feed(tmp, "--interval=0.1") as program:
                 wait_for(fed.is_selected, "the page is selected")
                 wait_for(lambda: fed.reach() == 0o377, "all samples arrive")
-                reference.proc.send_signal(signal.SIGTERM)
-                wait_for(lambda: status(tmp) == UNRELIABLE, "the page is unreliable")
+                reference.stop()
+                wait_for(lambda: page_is(tmp / "page", UNRELIABLE), "the page is unreliable")
                 wait_for(lambda: "no samples" in program.text().split("gets")[1], "it says so")
                 wait_for(lambda: fed.reach() == 0, "chronyd has lost the page")
 

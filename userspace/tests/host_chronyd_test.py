@@ -8,25 +8,20 @@ BUILD is the directory with vmclock-hostd; chronyd is where setup.mk says.
 """
 
 import contextlib
-import json
-import os
 import pathlib
 import re
-import signal
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-from tap import PATIENCE, check, directory, main, wait_for
+from host_hostd_test import (BUILD, FREERUNNING, INITIALIZING, SYNCHRONIZED, TAI_NS, UNRELIABLE,
+                             Hostd, Program, holds_truth, page_is)
+from tap import check, directory, main, wait_for
 
-BUILD = pathlib.Path(os.environ["BUILD"])
 SLOW_NS = 5 * 10**6
-TAI_NS = 37 * 10**9
-SYNCHRONIZED, FREERUNNING, UNRELIABLE = 2, 3, 4
+AHEAD_NS = SLOW_NS + TAI_NS
 SOCK_MAGIC = 0x534f434b
 
 
@@ -72,26 +67,6 @@ class Reference(threading.Thread):
                     pass        # chronyd does not listen yet, or any more
 
 
-class Program:
-    """A child with a log; killed at the end of the with block."""
-
-    def __init__(self, *args):
-        self.log = tempfile.TemporaryFile("w+")
-        self.proc = subprocess.Popen([str(a) for a in args], stdout=self.log,
-                                     stderr=subprocess.STDOUT)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.proc.kill()
-        self.proc.wait()
-
-    def text(self):
-        self.log.seek(0)
-        return self.log.read()
-
-
 def chronyd(tmp, *config):
     """A chronyd of our own; its socket must lie in a directory that is ours alone."""
     return Program(CLIENTS / "sbin/chronyd", "-d", "-x", "-u", "root", "port 0",
@@ -107,47 +82,16 @@ def fed_chronyd(tmp):
 
 
 def hostd(tmp, *options):
-    return Program(BUILD / "vmclock-hostd", f"--file={tmp}/page", "--interval=100ms",
-                   f"--source=chrony:{tmp}/socket", f"--chronyc={CLIENTS}/bin/chronyc",
-                   "--tai-offset=-37", "--force-counter", *options)
-
-
-def page_now(tmp):
-    """Bracket of the present time, by the library's reader."""
-    env = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
-    out = subprocess.run([BUILD / "vmclockctl", "now", "--json", tmp / "page"], env=env,
-                         stdout=subprocess.PIPE, timeout=PATIENCE, check=False).stdout
-    return out
-
-
-def status(tmp):
-    try:
-        raw = (tmp / "page").read_bytes()
-        seq, = struct.unpack_from("<I", raw, 12)
-        return None if seq & 1 else raw[STATUS_AT]
-    except (OSError, IndexError, struct.error):
-        return None
-
-
-# Where struct vmclock_page has clock_status.
-STATUS_AT = struct.calcsize("<IIHBBIQQH")
-
-
-def holds_truth(tmp):
-    before = time.time_ns() + SLOW_NS + TAI_NS
-    now = json.loads(page_now(tmp))
-    after = time.time_ns() + SLOW_NS + TAI_NS
-    earliest, latest = (now[k]["sec"] * 10**9 + now[k]["nsec"]
-                        for k in ("earliest", "latest"))
-    check(earliest <= after and before <= latest,
-          f"[{earliest}, {latest}] and [{before}, {after}] are apart")
+    return Hostd(f"--file={tmp}/page", "--interval=100ms", f"--source=chrony:{tmp}/socket",
+                 f"--chronyc={CLIENTS}/bin/chronyc", "--tai-offset=-37", "--force-counter",
+                 *options)
 
 
 def chronyds_time_and_not_the_clocks_is_on_the_page(tmp):
     with fed_chronyd(tmp), hostd(tmp) as writer:
-        wait_for(lambda: status(tmp) == SYNCHRONIZED, "the page is synchronized")
+        wait_for(lambda: page_is(tmp / "page", SYNCHRONIZED), "the page is synchronized")
         for _ in range(5):
-            holds_truth(tmp)
+            holds_truth(tmp / "page", AHEAD_NS)
         text = writer.text()
         check("bound from chronyd" in text, text)
 
@@ -156,15 +100,14 @@ def a_chronyd_that_ends_is_held_over_and_then_given_up(tmp):
     with hostd(tmp, "--holdover-after=500ms", "--drift=1000",
                "--holdover-max-bound=20ms") as writer:
         with fed_chronyd(tmp) as daemon:
-            wait_for(lambda: status(tmp) == SYNCHRONIZED, "the page is synchronized")
-            daemon.proc.send_signal(signal.SIGTERM)
-            daemon.proc.wait()
-        wait_for(lambda: status(tmp) == FREERUNNING, "the page is freerunning")
-        holds_truth(tmp)
-        wait_for(lambda: status(tmp) == UNRELIABLE, "the page is unreliable")
+            wait_for(lambda: page_is(tmp / "page", SYNCHRONIZED), "the page is synchronized")
+            daemon.stop()
+        wait_for(lambda: page_is(tmp / "page", FREERUNNING), "the page is freerunning")
+        holds_truth(tmp / "page", AHEAD_NS)
+        wait_for(lambda: page_is(tmp / "page", UNRELIABLE), "the page is unreliable")
         with fed_chronyd(tmp):
-            wait_for(lambda: status(tmp) == SYNCHRONIZED, "it is synchronized again")
-            holds_truth(tmp)
+            wait_for(lambda: page_is(tmp / "page", SYNCHRONIZED), "it is synchronized again")
+            holds_truth(tmp / "page", AHEAD_NS)
         text = writer.text()
         check("disruption marker" in text and text.count("measuring anew") == 0, text)
 
@@ -172,7 +115,7 @@ def a_chronyd_that_ends_is_held_over_and_then_given_up(tmp):
 def a_chronyd_that_has_only_its_own_clock_is_no_reference(tmp):
     with chronyd(tmp, "local stratum 5"), hostd(tmp) as writer:
         wait_for(lambda: "(local)" in writer.text(), "the writer says so")
-        check(status(tmp) == 1, f"status {status(tmp)}")
+        check(page_is(tmp / "page", INITIALIZING), "it has a status")
 
 
 TESTS = [

@@ -13,13 +13,12 @@ import os
 import select
 import socket
 import struct
-import subprocess
 import sys
 
-from host_hostd_test import ASSUME, BUILD, SYNCHRONIZED, UNRELIABLE, Hostd, Page, refused
+from host_hostd_test import (ASSUME, INITIALIZING, SYNCHRONIZED, UNRELIABLE, Hostd, Page, ctl,
+                             refused)
 from tap import PATIENCE, check, directory, main, wait_for
 
-INITIALIZING = 1
 NOTIFICATION_PRESENT = 1 << 9
 
 
@@ -63,13 +62,6 @@ class Client:
         if not select.select([self.bell], [], [], seconds)[0]:
             return 0
         return os.eventfd_read(self.bell)
-
-
-def ctl(control, *args):
-    """What vmclockctl host prints."""
-    return subprocess.run([BUILD / "vmclockctl", "host", f"--socket={control}", *args],
-                          stdout=subprocess.PIPE, timeout=PATIENCE, check=True,
-                          env=dict(os.environ, LD_LIBRARY_PATH=str(BUILD))).stdout
 
 
 def doorbell(tmp, *args):

@@ -13,17 +13,14 @@ import signal
 import socket
 import stat
 import struct
-import subprocess
 import sys
 import time
 
-from host_hostd_test import (ASSUME, BUILD, SYNCHRONIZED, UNRELIABLE, Hostd, Page, Player, page_is,
-                             refused, wait_listens)
+from host_hostd_test import (ASSUME, INITIALIZING, SYNCHRONIZED, UNRELIABLE, Hostd, Page, Player,
+                             ctl, page_is, refused, wait_listens)
 from tap import PATIENCE, check, directory, main, wait_for
 
-INITIALIZING = 1
 DAEMON = "".join(f"{option.lstrip('-').replace('=', ' = ', 1)}\n" for option in ASSUME)
-ENV = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
 
 
 class Fleet:
@@ -53,11 +50,7 @@ class Fleet:
         self.hostd.__exit__()
 
     def ctl(self, *args, status=0):
-        done = subprocess.run([BUILD / "vmclockctl", "host", f"--socket={self.socket}", *args],
-                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=PATIENCE, check=False, env=ENV)
-        check(done.returncode == status, f"{args}: exit status {done.returncode}: {done.stdout}")
-        return done.stdout
+        return ctl(self.socket, *args, status=status)
 
     def tell(self, name, *args, status=0):
         """Its counter, measured just now."""

@@ -24,7 +24,9 @@ from tap import PATIENCE, Failed, check, directory, main, wait_for
 
 BUILD = pathlib.Path(os.environ["BUILD"])
 ASSUME = ["--assume-synchronized=200us", "--tai-offset=-37"]
-UNRELIABLE, SYNCHRONIZED, UNKNOWN = 4, 2, 0
+ENV = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
+TAI_NS = 37 * 10**9
+UNKNOWN, INITIALIZING, SYNCHRONIZED, FREERUNNING, UNRELIABLE = range(5)
 BOUND_FLAGS = 1 << 4 | 1 << 6
 
 # What QEMU's device offers: markers only.
@@ -98,13 +100,13 @@ def wait_listens(path):
     wait_for(is_heard, f"somebody listens at {path}")
 
 
-class Hostd:
-    """A running writer; killed at the end of the with block."""
+class Program:
+    """A child with a log; killed at the end of the with block."""
 
     def __init__(self, *args, **kwargs):
         self.log = tempfile.TemporaryFile("w+")
-        self.proc = subprocess.Popen([BUILD / "vmclock-hostd", *map(str, args)],
-                                     stderr=self.log, **kwargs)
+        self.proc = subprocess.Popen(list(map(str, args)), stdout=self.log,
+                                     stderr=subprocess.STDOUT, **kwargs)
 
     def __enter__(self):
         return self
@@ -117,7 +119,7 @@ class Hostd:
         try:
             return self.proc.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            raise Failed("the writer does not end") from None
+            raise Failed("it does not end") from None
 
     def stop(self, number=signal.SIGTERM):
         self.proc.send_signal(number)
@@ -126,6 +128,43 @@ class Hostd:
     def text(self):
         self.log.seek(0)
         return self.log.read()
+
+
+class Hostd(Program):
+    """A running writer"""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(BUILD / "vmclock-hostd", *args, **kwargs)
+
+
+def ctl(control, *args, status=0):
+    """What vmclockctl host says."""
+    done = subprocess.run([BUILD / "vmclockctl", "host", f"--socket={control}", *args],
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=PATIENCE, check=False, env=ENV)
+    check(done.returncode == status, f"{args}: exit status {done.returncode}: {done.stdout}")
+    return done.stdout
+
+
+def now(path):
+    """The present time, by the library's reader."""
+    out = subprocess.run([BUILD / "vmclockctl", "now", "--json", path], env=ENV,
+                         stdout=subprocess.PIPE, timeout=PATIENCE, check=False).stdout
+    return json.loads(out)
+
+
+def holds_truth(path, offset_ns):
+    """The page's bracket holds the time that is so far ahead of the host's clock. Return:
+    how wide it is, in ns.
+    """
+    before = time.time_ns() + offset_ns
+    bracket = now(path)
+    after = time.time_ns() + offset_ns
+    earliest, latest = (bracket[k]["sec"] * 10**9 + bracket[k]["nsec"]
+                        for k in ("earliest", "latest"))
+    check(earliest <= after and before <= latest,
+          f"[{earliest}, {latest}] and [{before}, {after}] are apart")
+    return latest - earliest
 
 
 def run(*args, **kwargs):
@@ -250,17 +289,8 @@ def the_time_on_the_page_is_the_hosts(tmp):
     with Hostd(f"--file={tmp}/p", *ASSUME):
         wait_for(lambda: page_is(tmp / "p", SYNCHRONIZED), "the page is synchronized")
         for _ in range(5):
-            before = time.clock_gettime_ns(time.CLOCK_REALTIME) + 37 * 10**9
-            out = subprocess.run([BUILD / "vmclockctl", "now", "--json", tmp / "p"],
-                                 stdout=subprocess.PIPE, timeout=PATIENCE, check=True,
-                                 env=dict(os.environ, LD_LIBRARY_PATH=str(BUILD)))
-            after = time.clock_gettime_ns(time.CLOCK_REALTIME) + 37 * 10**9
-            now = json.loads(out.stdout)
-            earliest, latest = (now[k]["sec"] * 10**9 + now[k]["nsec"]
-                                for k in ("earliest", "latest"))
-            check(earliest <= after and before <= latest,
-                  f"[{earliest}, {latest}] and [{before}, {after}] are apart")
-            check(400000 <= latest - earliest < 10**9, f"width {latest - earliest}")
+            width = holds_truth(tmp / "p", TAI_NS)
+            check(400000 <= width < 10**9, f"width {width}")
 
 
 def kernel_is_synchronized():

@@ -11,16 +11,14 @@ import mmap
 import os
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 
-from host_hostd_test import ASSUME, BUILD, QEMU_PAGE, SYNCHRONIZED, Hostd, wait_listens
-from tap import PATIENCE, Failed, check, directory, main, wait_for
+from host_hostd_test import (ASSUME, INITIALIZING, QEMU_PAGE, SYNCHRONIZED, UNRELIABLE, Hostd, ctl,
+                             wait_listens)
+from tap import Failed, check, directory, main, wait_for
 
-INITIALIZING, UNRELIABLE = 1, 4
-ENV = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
 GREETING = {"QMP": {"version": {}, "capabilities": ["oob"]}}
 
 
@@ -146,11 +144,7 @@ class Fed:
         self.qemu.close()
 
     def ctl(self, verb, *args, status=0):
-        done = subprocess.run([BUILD / "vmclockctl", "host", f"--socket={self.control}", verb,
-                               *args, "vm"], text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=PATIENCE, check=False, env=ENV)
-        check(done.returncode == status, f"{verb}: status {done.returncode}: {done.stdout}")
-        return done.stdout
+        return ctl(self.control, verb, *args, "vm", status=status)
 
     def tell(self, offset, status=0, marker=None):
         """Measured just now, or under that marker."""
