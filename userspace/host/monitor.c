@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "monitor.h"
+#include "process.h"
 
 static int64_t now_ns(void)
 {
@@ -172,23 +171,45 @@ static void take_accelerator(void *context, const json_t *result)
 	life_connected(&m->life);
 }
 
-/* A user's own QEMU, or if we are root anybody's; and the process still is theirs. */
+static const char others[] =
+	"belongs to another user; whose QEMU it is to be, --qemu-user says";
+
+/* Whose page it would be: the process that the operator has named, or this one. */
+static const char *check_process(const struct monitor *m, pid_t pid)
+{
+	const struct vm_options *o = &m->vm->options;
+	struct process process;
+	int is_theirs = process_open(&process, o->qemu_pid ?: pid);
+
+	if (!is_theirs) {
+		is_theirs = process_is_of(&process, vm_qemu_user(o));
+		process_close(&process);
+	}
+	if (is_theirs > 0)
+		return NULL;
+	return is_theirs ? strerror(-is_theirs) : others;
+}
+
+/*
+ * The user's own socket, or one that was opened for them by who started us: libvirt
+ * does that as root. Its process will be looked at again when its page is opened.
+ */
 static const char *check_peer(struct monitor *m)
 {
-	struct stat st;
-	char path[32];
+	const char *why;
 	pid_t pid;
 	uid_t uid;
 
 	if (qmp_peer(&m->qmp, &pid, &uid))
 		return "does not tell whose it is";
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	if ((geteuid() && uid != geteuid()) || stat(path, &st) || st.st_uid != uid)
-		return "belongs to another user";
+	if (uid != vm_qemu_user(&m->vm->options) && uid != geteuid())
+		return others;
 	if (m->pid && m->pid != pid)
 		return "belongs to another process now";
-	m->pid = pid;
-	return NULL;
+	why = check_process(m, pid);
+	if (!why)
+		m->pid = pid;
+	return why;
 }
 
 static void on_ready(void *context)

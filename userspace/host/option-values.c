@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,26 @@ static bool parse_generation(const char *text, enum vm_generation *generation)
 	return *generation == VM_GENERATION_NEW || !strcmp(text, "keep");
 }
 
+/* A number is nobody's name: it is not looked up, which may take its time. */
+static bool parse_user(const char *text, struct vm_options *o)
+{
+	const struct passwd *known;
+	uint64_t value;
+
+	o->has_qemu_user = true;
+	if (isdigit((unsigned char)text[0])) {
+		/* The last one means "none" to system calls. */
+		if (!parse_u64(text, UINT32_MAX - 1, &value))
+			return false;
+		o->qemu_user = value;
+		return true;
+	}
+	known = *text ? getpwnam(text) : NULL;
+	if (known)
+		o->qemu_user = known->pw_uid;
+	return known;
+}
+
 /* The options that say where the page is. */
 static bool parse_page(struct vm_options *o, int opt, const char *arg)
 {
@@ -115,6 +136,8 @@ static bool parse_page(struct vm_options *o, int opt, const char *arg)
 		ok = parse_u64(arg, INT_MAX, &value) && value;
 		o->qemu_pid = value;
 		return ok;
+	case OPT_QEMU_USER:
+		return parse_user(arg, o);
 	case OPT_QMP:
 		o->qmp_path = arg;
 		return *arg;
@@ -304,6 +327,8 @@ const char *options_check_vm(struct vm_options *o)
 		return "--qmp is for the page of QEMU's own device";
 	if (o->qmp_path && (o->vhost_socket || o->vhost_fd >= 0))
 		return "--qmp is not for the clock device: its front-end tells";
+	if (o->has_qemu_user && !o->qemu_pid && !o->qmp_path)
+		return "--qemu-user is for --qemu-pid and --qmp";
 	if (o->qmp_continues && !o->qmp_path)
 		return "--qmp-continue is for --qmp";
 	if (o->generation && !o->qmp_path)

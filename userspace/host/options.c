@@ -9,6 +9,7 @@
 
 static const struct option long_options[] = {
 	{ "qemu-pid", required_argument, NULL, OPT_QEMU_PID },
+	{ "qemu-user", required_argument, NULL, OPT_QEMU_USER },
 	{ "qmp", required_argument, NULL, OPT_QMP },
 	{ "qmp-continue", no_argument, NULL, OPT_QMP_CONTINUE },
 	{ "generation", required_argument, NULL, OPT_GENERATION },
@@ -57,6 +58,8 @@ static const char help[] =
 "The page:\n"
 "  --qemu-pid=PID            of this QEMU, started with -device vmclock and\n"
 "                            -machine ...,aux-ram-share=on\n"
+"  --qemu-user=USER          whose process that is, or has the monitor: a name or a\n"
+"                            number; else the user who runs this program\n"
 "  --qmp=SOCKET              of the QEMU that has this monitor, and follow its life:\n"
 "                            stopped, reset, migrated, saved, restored\n"
 "  --qmp-continue            let the machine run when it has come in by a migration\n"

@@ -8,16 +8,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "process.h"
 #include "target.h"
 
 #define PAGE_LINK	"/memfd:vmclock_page (deleted)"
@@ -117,44 +116,58 @@ static int search(DIR *fds, struct target *target)
 	return err;
 }
 
-/* The process may have ended, and its number may be somebody else's by now. */
-static bool is_alive(int pidfd)
+static int check_user(struct process *process, uid_t user, const char *name)
 {
-	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	const uid_t *ids = process->ids;
+	int is_theirs = process_is_of(process, user);
 
-	return !poll(&p, 1, 0);
+	if (is_theirs < 0)
+		return log_error(name, is_theirs);
+	if (is_theirs)
+		return 0;
+	log_line("%s does not belong to user %u: its user ids are %u, %u, %u, %u; whose QEMU it is to be, --qemu-user says",
+		 name, user, ids[0], ids[1], ids[2], ids[3]);
+	return -EPERM;
 }
 
-static int find_page(struct target *target, pid_t pid)
+/* What it shows is the user's if it was so before we looked and is so afterwards. */
+static int find_page(struct target *target, struct process *process, uid_t user,
+		     const char *name)
 {
-	char path[32];
-	DIR *fds;
-	int err;
+	DIR *fds = NULL;
+	int err = check_user(process, user, name), fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	fds = opendir(path);
-	if (!fds)
-		return log_error(path, -errno);
+	if (err)
+		return err;
+	fd = openat(process->dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		fds = fdopendir(fd);
+	if (!fds) {
+		err = log_error(name, -errno);
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
 	err = search(fds, target);
 	closedir(fds);
-	if (!err && !is_alive(target->pidfd)) {
-		log_line("process %d has ended", (int)pid);
-		err = -ESRCH;
-	}
-	return err;
+	return err ? err : check_user(process, user, name);
 }
 
-int target_qemu_open(struct target *target, pid_t pid)
+int target_qemu_open(struct target *target, pid_t pid, uid_t user)
 {
+	struct process process;
 	char name[32];
 	int err;
 
-	*target = (struct target){ .fd = -1 };
+	*target = (struct target){ .fd = -1, .pidfd = -1 };
 	snprintf(name, sizeof(name), "process %d", (int)pid);
-	target->pidfd = syscall(SYS_pidfd_open, pid, 0);
-	if (target->pidfd < 0)
-		return log_error(name, -errno);
-	err = find_page(target, pid);
+	err = process_open(&process, pid);
+	if (err)
+		return log_error(name, err);
+	err = find_page(target, &process, user, name);
+	target->pidfd = process.pidfd;
+	process.pidfd = -1;
+	process_close(&process);
 	if (!err)
 		err = target_lock(target->fd, name);
 	if (!err)

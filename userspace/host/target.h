@@ -57,10 +57,12 @@ struct target {
  * target_qemu_open() - the page of a running QEMU's vmclock device
  * @target: filled in
  * @pid: the process
+ * @user: whose it has to be
  *
- * Return: 0, or a negative errno value; the reason has been logged.
+ * Return: 0; -EPERM if it is not @user's; or another negative errno value. The reason
+ * has been logged, and nobody's memory was touched.
  */
-int target_qemu_open(struct target *target, pid_t pid);
+int target_qemu_open(struct target *target, pid_t pid, uid_t user);
 
 /**
  * target_file_open() - a page in a file

@@ -4,6 +4,7 @@
  * lends, or one that nobody sees.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "vm-internal.h"
@@ -11,6 +12,11 @@
 bool vm_names_page(const struct vm_options *o)
 {
 	return o->file || o->qemu_pid || o->ivshmem_socket;
+}
+
+uid_t vm_qemu_user(const struct vm_options *o)
+{
+	return o->has_qemu_user ? o->qemu_user : geteuid();
 }
 
 /* Of the page that is open, or of another one that takes its place. */
@@ -39,7 +45,7 @@ int vm_open_page(struct vm *vm)
 	if (o->file)
 		err = target_file_open(&vm->target, o->file, o->replace);
 	else if (o->qemu_pid)
-		err = target_qemu_open(&vm->target, o->qemu_pid);
+		err = target_qemu_open(&vm->target, o->qemu_pid, vm_qemu_user(o));
 	else if (o->ivshmem_socket)
 		err = target_ivshmem_open(&vm->target, o->ivshmem_socket);
 	else

@@ -42,6 +42,8 @@ enum vm_generation {
 /**
  * struct vm_options - what the operator asked for
  * @qemu_pid: the QEMU process whose page is written, or 0
+ * @qemu_user: whose QEMU it is, if @has_qemu_user; see vm_qemu_user()
+ * @has_qemu_user: that is given
  * @qmp_path: the socket of QEMU's monitor, or NULL; whose owner's page it is, if
  *	@qemu_pid is 0
  * @qmp_continues: a VM that came in over a migration is continued by us
@@ -61,6 +63,8 @@ enum vm_generation {
  */
 struct vm_options {
 	pid_t qemu_pid;
+	uid_t qemu_user;
+	bool has_qemu_user;
 	const char *qmp_path;
 	bool qmp_continues;
 	enum vm_generation generation;
@@ -84,6 +88,15 @@ struct vm_options {
  * Return: true if so, else it is one that a front-end lends.
  */
 bool vm_names_page(const struct vm_options *options);
+
+/**
+ * vm_qemu_user() - whose QEMU is it?
+ * @options: the VM's
+ *
+ * Return: the user that was given, or our own: whoever may write to everybody's memory
+ * does it to nobody's unless told so.
+ */
+uid_t vm_qemu_user(const struct vm_options *options);
 
 /* What the page offers, as far as the operator is told. */
 enum vm_state {

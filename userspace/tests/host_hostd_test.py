@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import socket
@@ -20,13 +21,14 @@ import sys
 import tempfile
 import time
 
-from tap import PATIENCE, Failed, check, directory, main, wait_for
+from tap import PATIENCE, Failed, Skipped, check, directory, main, wait_for
 
 BUILD = pathlib.Path(os.environ["BUILD"])
 ASSUME = ["--assume-synchronized=200us", "--tai-offset=-37"]
 ENV = dict(os.environ, LD_LIBRARY_PATH=str(BUILD))
 TAI_NS = 37 * 10**9
 UNKNOWN, INITIALIZING, SYNCHRONIZED, FREERUNNING, UNRELIABLE = range(5)
+NOBODY = 65534
 BOUND_FLAGS = 1 << 4 | 1 << 6
 
 # What QEMU's device offers: markers only.
@@ -184,9 +186,11 @@ def refused(words, *args, **kwargs):
 class Player:
     """The process that plays QEMU."""
 
-    def __init__(self, *memfds, program=(PLAYER, QEMU_PAGE.hex())):
+    def __init__(self, *memfds, program=(PLAYER, QEMU_PAGE.hex()), user=None):
+        # Another user may not be let in where this Python is.
+        become = f"import os; os.setresuid({user}, {user}, {user})\n" if user else ""
         self.proc = subprocess.Popen(
-            [sys.executable, "-c", *program, *memfds],
+            [sys.executable, "-c", become + program[0], *program[1:], *memfds],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.said = self.proc.stdout.readline().decode().strip()
         self.pid = self.proc.pid
@@ -454,15 +458,46 @@ def a_file_that_only_looks_like_a_memfd_is_not_opened(tmp):
 
 def a_process_of_somebody_else_is_not_opened(tmp):
     if os.geteuid():
-        refused("Permission denied", "--qemu-pid=1", "--tsc-offset=0")
+        refused("does not belong to user", "--qemu-pid=1", "--tsc-offset=0")
+        refused("Permission denied", "--qemu-pid=1", "--tsc-offset=0", "--qemu-user=root")
         return
     tmp.chmod(0o755)
     shutil.copy(BUILD / "vmclock-hostd", tmp / "vmclock-hostd")
     with Player("4096:vmclock_page") as player:
-        done = subprocess.run([tmp / "vmclock-hostd", f"--qemu-pid={player.pid}", "--tsc-offset=0"],
-                              text=True, stderr=subprocess.PIPE, user=65534, cwd="/",
-                              timeout=PATIENCE, check=False)
-        check(done.returncode == 2 and "Permission denied" in done.stderr, done.stderr)
+        for options, words in (((), f"does not belong to user {NOBODY}"),
+                               (("--qemu-user=root",), "Permission denied")):
+            done = subprocess.run([tmp / "vmclock-hostd", f"--qemu-pid={player.pid}",
+                                   "--tsc-offset=0", *options], text=True, user=NOBODY, cwd="/",
+                                  stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+            check(done.returncode == 2 and words in done.stderr, done.stderr)
+
+
+def is_untouched(player):
+    return pathlib.Path(player.page()).read_bytes() == QEMU_PAGE.ljust(4096, b"\0")
+
+
+def who_may_open_a_process_has_to_know_whose_it_is(_):
+    with Player("4096:vmclock_page") as player:
+        options = [f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME]
+        refused(f"does not belong to user {NOBODY}", *options, f"--qemu-user={NOBODY}")
+        check(is_untouched(player), "it was written")
+        with Hostd(*options, f"--qemu-user={os.geteuid()}"):
+            wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
+
+
+def root_opens_anothers_process_only_where_that_user_is_named(_):
+    if os.geteuid():
+        raise Skipped("not root")
+    with Player("4096:vmclock_page", user=NOBODY) as player:
+        options = [f"--qemu-pid={player.pid}", "--tsc-offset=0", *ASSUME]
+        refused("does not belong to user 0", *options)
+        refused("--qemu-user says", *options)
+        refused("does not belong to user 1", *options, "--qemu-user=1")
+        check(is_untouched(player), "it was written")
+        for name in (NOBODY, pwd.getpwuid(NOBODY).pw_name):
+            with Hostd(*options, f"--qemu-user={name}") as hostd:
+                wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "it is synchronized")
+                check(hostd.stop() == 0, "exit status")
 
 
 def two_writers_of_one_machine_are_refused(_):
@@ -540,6 +575,8 @@ TESTS = [
     what_is_not_qemu_with_a_page_is_explained,
     a_file_that_only_looks_like_a_memfd_is_not_opened,
     a_process_of_somebody_else_is_not_opened,
+    who_may_open_a_process_has_to_know_whose_it_is,
+    root_opens_anothers_process_only_where_that_user_is_named,
     two_writers_of_one_machine_are_refused,
     a_page_written_by_the_hypervisor_ends_the_writer,
     a_file_cut_to_nothing_ends_the_writer_with_a_word,

@@ -6,18 +6,21 @@ memfd of the right name and a monitor that says what each test wants. TAP on std
 BUILD is the directory with vmclock-hostd and vmclockctl.
 """
 
+import ctypes
 import json
 import mmap
 import os
+import pathlib
+import signal
 import socket
 import struct
 import sys
 import threading
 import time
 
-from host_hostd_test import (ASSUME, INITIALIZING, QEMU_PAGE, SYNCHRONIZED, UNRELIABLE, Hostd, ctl,
-                             wait_listens)
-from tap import Failed, check, directory, main, wait_for
+from host_hostd_test import (ASSUME, INITIALIZING, NOBODY, QEMU_PAGE, SYNCHRONIZED, UNRELIABLE, Hostd,
+                             Player, ctl, page_is, wait_listens)
+from tap import Failed, Skipped, check, directory, main, wait_for
 
 GREETING = {"QMP": {"version": {}, "capabilities": ["oob"]}}
 
@@ -451,6 +454,78 @@ def a_monitor_that_comes_late_is_waited_for(tmp):
         f.qemu.wait(SYNCHRONIZED)
 
 
+class Anothers:
+    """A Qemu of another user's, in a process of its own."""
+
+    def __init__(self, tmp):
+        self.path = tmp / "monitor"
+        tmp.chmod(0o777)
+        said, saying = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.close(said)
+            self.be(tmp, saying)
+        os.close(saying)
+        with open(said, "rb") as is_there:
+            check(is_there.read(1), "there is no other user")
+
+    @staticmethod
+    def be(tmp, saying):
+        try:
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)      # as if it had been started so
+            qemu = Qemu(tmp)
+            os.write(saying, b"+")
+            while "give up" not in qemu.seen:
+                time.sleep(1)
+        finally:
+            os._exit(1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+    def page(self):
+        for fd in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            if "memfd:vmclock_page" in os.readlink(fd):
+                return fd.read_bytes()
+        raise Failed("it has no page")
+
+
+def root_hears_anothers_monitor_only_where_that_user_is_named(tmp):
+    if os.geteuid():
+        raise Skipped("not root")
+    with Anothers(tmp) as qemu:
+        options = [*ASSUME, "--interval=50ms", f"--qmp={qemu.path}", "--tsc-offset=1"]
+        for more in ((), ("--qemu-user=1",), (f"--qemu-pid={os.getpid()}",)):
+            with Hostd(*options, *more) as hostd:
+                wait_for(lambda h=hostd: "another user" in h.text(), "it is told")
+                time.sleep(1.5)
+                check("--qemu-user" in hostd.text(), f"no word of how: {hostd.text()}")
+                check(qemu.page() == QEMU_PAGE.ljust(4096, b"\0"), "the page was written")
+                check(hostd.proc.poll() is None, "it has ended")
+        with Hostd(*options, f"--qemu-user={NOBODY}"):
+            wait_for(lambda: qemu.page()[0x22] == SYNCHRONIZED, "the page is synchronized")
+
+
+def a_monitor_that_root_has_opened_for_a_machine_is_heard(tmp):
+    """As libvirt does it; but it is not its process that has the page."""
+    if os.geteuid():
+        raise Skipped("not root")
+    with Player("4096:vmclock_page", user=NOBODY) as player, \
+            fed(tmp, f"--qemu-user={NOBODY}") as f:
+        wait_for(lambda: "another user" in f.hostd.text(), "it is told")
+        f.hostd.__exit__()
+        check(f.qemu.page[:len(QEMU_PAGE)] == QEMU_PAGE, "the page was written")
+        f.options.append(f"--qemu-pid={player.pid}")
+        f.hostd = Hostd(*f.options)
+        wait_for(lambda: page_is(player.page(), SYNCHRONIZED), "the page is synchronized")
+
+
 def the_monitor_of_a_process_without_a_page_is_explained(tmp):
     f = fed(tmp)
     os.ftruncate(f.qemu.fd, 0)
@@ -483,6 +558,8 @@ TESTS = [
     a_lost_monitor_is_silence_and_a_new_marker,
     a_monitor_that_talks_rubbish_does_no_harm,
     a_monitor_that_comes_late_is_waited_for,
+    root_hears_anothers_monitor_only_where_that_user_is_named,
+    a_monitor_that_root_has_opened_for_a_machine_is_heard,
     the_monitor_of_a_process_without_a_page_is_explained,
 ]
 

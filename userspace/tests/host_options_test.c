@@ -3,6 +3,7 @@
  * The command line of vmclock-hostd.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "options.h"
 #include "tap.h"
@@ -196,6 +197,31 @@ TAP_TEST(a_generation_is_kept_or_new_and_of_a_machine_that_is_followed)
 	refuses("--qmp=m --generation=5");
 	refuses("--qemu-pid=1 --tsc-offset=0 --generation=new");
 	refuses("--file=p --generation=keep");
+}
+
+TAP_TEST(the_user_of_a_qemu_is_a_name_or_a_number)
+{
+	struct options o;
+
+	is_int(parse(&o, "--qemu-pid=1 --tsc-offset=0"), OPTIONS_RUN);
+	ok(!o.vm.has_qemu_user);
+	is_u64(vm_qemu_user(&o.vm), geteuid());
+	is_int(parse(&o, "--qemu-pid=1 --tsc-offset=0 --qemu-user=4294967294"), OPTIONS_RUN);
+	is_u64(vm_qemu_user(&o.vm), 4294967294);
+	is_int(parse(&o, "--qmp=m --qemu-user=0"), OPTIONS_RUN);
+	ok(o.vm.has_qemu_user);
+	is_u64(vm_qemu_user(&o.vm), 0);
+	is_int(parse(&o, "--qmp=m --qemu-user=root"), OPTIONS_RUN);
+	is_u64(vm_qemu_user(&o.vm), 0);
+	refuses("--qmp=m --qemu-user=");
+	refuses("--qmp=m --qemu-user=-1");
+	refuses("--qmp=m --qemu-user=4294967295");
+	refuses("--qmp=m --qemu-user=4294967296");
+	refuses("--qmp=m --qemu-user=0x");
+	refuses("--qmp=m --qemu-user=1000x");
+	refuses("--qmp=m --qemu-user=no-such-user");
+	refuses("--file=p --qemu-user=0");
+	refuses("--vhost-socket=s --qemu-user=0");
 }
 
 TAP_TEST(without_options_there_is_a_file_to_be_read)

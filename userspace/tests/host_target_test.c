@@ -186,7 +186,7 @@ TAP_TEST(the_memfd_of_that_name_is_the_page)
 	struct shower c;
 
 	is_int(shower_new(&c, with_memfd, NULL), READY);
-	is_int(target_qemu_open(&target, c.pid), 0);
+	is_int(target_qemu_open(&target, c.pid, geteuid()), 0);
 	target_close(&target);
 	is_int(shower_end(&c), 0);
 }
@@ -228,7 +228,7 @@ TAP_TEST(a_file_that_has_a_name_is_not_the_page)
 	struct shower c;
 
 	if (shower_new(&c, with_named, NULL) == READY)
-		ok(target_qemu_open(&target, c.pid) < 0);
+		ok(target_qemu_open(&target, c.pid, geteuid()) < 0);
 	else
 		skip("no file systems of its own here");
 	is_int(shower_end(&c), 0);
@@ -259,7 +259,7 @@ TAP_TEST(what_is_no_memory_is_not_even_opened)
 	struct shower c;
 
 	if (shower_new(&c, with_fifo, was_opened) == READY)
-		ok(target_qemu_open(&target, c.pid) < 0);
+		ok(target_qemu_open(&target, c.pid, geteuid()) < 0);
 	else
 		skip("no file systems of its own here");
 	is_int(shower_end(&c), 0);
