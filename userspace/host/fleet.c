@@ -59,16 +59,33 @@ static struct member **choose(struct fleet *f, struct config *config)
 	return members;
 }
 
+/*
+ * A reading that is being handed on goes on with the first that has not had it: else
+ * those behind many others would get none as long as the file is read again and again.
+ */
+static size_t find_place(const struct fleet *f, const struct config *config)
+{
+	size_t at = 0;
+
+	if (f->at == f->count)
+		return config->count;
+	while (at < config->count &&
+	       strcmp(config->vms[at]->name, f->members[f->at]->config->name) < 0)
+		at++;
+	return at;
+}
+
 int fleet_apply(struct fleet *f, struct config *config)
 {
 	struct member **members;
-	size_t i;
+	size_t i, place;
 
 	for (i = 0; i < f->count; i++)
 		f->members[i]->is_kept = false;
 	members = choose(f, config);
 	if (!members)
 		return -ENOMEM;
+	place = find_place(f, config);
 	/* In this order: who is started may want the page of one that ends. */
 	for (i = 0; i < f->count; i++)
 		if (!f->members[i]->is_kept)
@@ -83,7 +100,7 @@ int fleet_apply(struct fleet *f, struct config *config)
 	free(f->members);
 	f->members = members;
 	f->count = config->count;
-	f->at = f->count;
+	f->at = place;
 	f->next_ns = 0;
 	f->next_full_ns = 0;
 	return 0;
