@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "local-socket.h"
 #include "log.h"
 
 /* Answers that wait for the client to read: a few VMs' worth. */
@@ -38,14 +37,8 @@ struct control_client {
 
 int control_open(struct control *c, const char *path, const struct control_host *host)
 {
-	*c = (struct control){ .host = *host, .listener = -1 };
-	if (!path)
-		return 0;
-	c->listener = local_socket_listen(path, 0177, CONTROL_CLIENTS);
-	if (c->listener < 0)
-		return c->listener;
-	c->path = path;
-	return 0;
+	*c = (struct control){ .host = *host, .listener = LOCAL_SOCKET_NONE };
+	return path ? local_socket_listen(&c->listener, path, 0177, CONTROL_CLIENTS) : 0;
 }
 
 static bool has_output(const struct control_client *client)
@@ -61,7 +54,7 @@ static bool has_request(const struct control_client *client)
 
 int control_prepare(struct control *c, struct poll_set *set)
 {
-	int err = poll_set_add(set, c->is_deaf ? -1 : c->listener, &c->first_fd);
+	int err = poll_set_add(set, c->is_deaf ? -1 : c->listener.fd, &c->first_fd);
 
 	c->is_deaf = false;
 	for (unsigned int i = 0; i < CONTROL_CLIENTS && !err; i++) {
@@ -183,7 +176,7 @@ static unsigned int find_place(struct control *c)
 
 static void accept_one(struct control *c)
 {
-	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(c->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct control_client *client;
 
 	/* Without descriptors: whoever knocks is still there after the next wait. */
@@ -232,8 +225,5 @@ void control_close(struct control *c)
 	for (unsigned int i = 0; i < CONTROL_CLIENTS; i++)
 		if (c->clients[i])
 			drop(c, i);
-	if (c->listener >= 0)
-		close(c->listener);
-	if (c->path)
-		unlink(c->path);
+	local_socket_close(&c->listener);
 }

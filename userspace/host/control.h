@@ -8,6 +8,7 @@
 #define HOST_CONTROL_H
 
 #include "control-request.h"
+#include "local-socket.h"
 #include "poll-set.h"
 
 /* Clients at a time; one more takes the place of the one that was silent longest. */
@@ -18,8 +19,7 @@ struct control_client;
 /**
  * struct control - the socket
  * @host: what requests are about
- * @path: of the socket, or NULL: there is none
- * @listener: where clients come from
+ * @listener: where clients come from, if there is one
  * @first_fd: in the poll set: @listener, then the clients
  * @clients: they are, or NULL
  * @turn: counts what they do
@@ -27,8 +27,7 @@ struct control_client;
  */
 struct control {
 	struct control_host host;
-	const char *path;
-	int listener;
+	struct local_socket listener;
 	size_t first_fd;
 	struct control_client *clients[CONTROL_CLIENTS];
 	uint64_t turn;

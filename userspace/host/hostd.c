@@ -207,7 +207,7 @@ static int start(struct hostd *h)
 	const struct control_host host = { &h->fleet, reload, h };
 	int err = clock_start(&h->clock);
 
-	h->control.listener = -1;
+	h->control.listener = LOCAL_SOCKET_NONE;
 	h->fleet.clock = &h->clock;
 	/* First: where another daemon listens, no page of its is to be touched. */
 	if (!err)

@@ -8,7 +8,6 @@
 
 #include "bell.h"
 #include "ivshmem-server.h"
-#include "local-socket.h"
 #include "log.h"
 
 #define VERSION	0
@@ -124,7 +123,7 @@ static int welcome(struct ivshmem_server *s, int fd)
 /* One that there is no room for is sent away: it would wait for us at its start. */
 static void accept_one(struct ivshmem_server *s)
 {
-	int fd = local_socket_accept(s->listener), err = fd < 0 ? fd : welcome(s, fd);
+	int fd = local_socket_accept(s->listener.fd), err = fd < 0 ? fd : welcome(s, fd);
 
 	if (!err || err == -EAGAIN)
 		return;
@@ -139,19 +138,18 @@ int ivshmem_server_open(struct ivshmem_server *server, const char *path, int mem
 {
 	int err = bell_prepare();
 
-	*server = (struct ivshmem_server){ .path = path, .memory = memory };
+	*server = (struct ivshmem_server){ .memory = memory };
 	for (unsigned int i = 0; i < IVSHMEM_CLIENTS; i++)
 		server->clients[i].fd = -1;
 	if (err)
 		return err;
-	server->listener = local_socket_listen(path, 0, IVSHMEM_CLIENTS);
-	return server->listener < 0 ? server->listener : 0;
+	return local_socket_listen(&server->listener, path, 0, IVSHMEM_CLIENTS);
 }
 
 void ivshmem_server_prepare(struct ivshmem_server *server, struct pollfd *fds)
 {
 	/* Once: then something else has happened, or some time has passed. */
-	*fds = (struct pollfd){ server->is_tired ? -1 : server->listener, POLLIN, 0 };
+	*fds = (struct pollfd){ server->is_tired ? -1 : server->listener.fd, POLLIN, 0 };
 	server->is_tired = false;
 	for (unsigned int i = 0; i < IVSHMEM_CLIENTS; i++) {
 		const struct ivshmem_client *c = &server->clients[i];
@@ -183,7 +181,5 @@ void ivshmem_server_close(struct ivshmem_server *server)
 	for (unsigned int i = 0; i < IVSHMEM_CLIENTS; i++)
 		if (server->clients[i].fd >= 0)
 			drop(&server->clients[i]);
-	close(server->listener);
-	server->listener = -1;
-	unlink(server->path);
+	local_socket_close(&server->listener);
 }

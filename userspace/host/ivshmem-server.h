@@ -24,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "local-socket.h"
+
 #define IVSHMEM_CLIENTS	8
 
 /* What ivshmem_server_prepare() fills in. */
@@ -45,7 +47,6 @@ struct ivshmem_client {
 
 /**
  * struct ivshmem_server - the socket and who is there
- * @path: of the socket
  * @listener: the socket
  * @memory: what is handed out
  * @arrivals: how many clients have come so far
@@ -54,8 +55,7 @@ struct ivshmem_client {
  * @clients: those there are
  */
 struct ivshmem_server {
-	const char *path;
-	int listener;
+	struct local_socket listener;
 	int memory;
 	uint64_t arrivals;
 	uint16_t next_id;

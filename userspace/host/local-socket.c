@@ -126,12 +126,14 @@ static int listen_at(const struct sockaddr_un *address, mode_t mask, int backlog
 	return err;
 }
 
-int local_socket_listen(const char *path, mode_t mask, int backlog)
+int local_socket_listen(struct local_socket *s, const char *path, mode_t mask, int backlog)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct making making;
+	struct stat st;
 	int fd, err;
 
+	*s = LOCAL_SOCKET_NONE;
 	if (strlen(path) >= sizeof(address.sun_path))
 		return log_error(path, -ENAMETOOLONG);
 	strcpy(address.sun_path, path);
@@ -139,8 +141,28 @@ int local_socket_listen(const char *path, mode_t mask, int backlog)
 	if (err)
 		return err;
 	fd = listen_at(&address, mask, backlog);
+	/* Whoever has taken the file away by now, it will not be found to be ours. */
+	if (fd >= 0 && !lstat(path, &st))
+		*s = (struct local_socket){ fd, path, st.st_dev, st.st_ino };
+	else if (fd >= 0)
+		*s = (struct local_socket){ .fd = fd };
 	end_making(&making);
-	return fd < 0 ? log_error(path, fd) : fd;
+	return fd < 0 ? log_error(path, fd) : 0;
+}
+
+/*
+ * Before it is closed: as long as somebody listens no other daemon makes its own there,
+ * and as soon as nobody does it may. Only by hand can it have been done already.
+ */
+void local_socket_close(struct local_socket *s)
+{
+	struct stat st;
+
+	if (s->path && !lstat(s->path, &st) && st.st_dev == s->dev && st.st_ino == s->ino)
+		unlink(s->path);
+	if (s->fd >= 0)
+		close(s->fd);
+	*s = LOCAL_SOCKET_NONE;
 }
 
 int local_socket_accept(int listener)

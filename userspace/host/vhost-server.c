@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "local-socket.h"
 #include "log.h"
 #include "vhost-queue.h"
 #include "vhost-server.h"
@@ -26,7 +25,7 @@ static int use_fd(struct vhost_server *server, int fd)
 	}
 	/* Who knocked may have gone before accept(). */
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	server->listener = fd;
+	server->listener.fd = fd;
 	return 0;
 }
 
@@ -37,15 +36,14 @@ int vhost_server_open(struct vhost_server *server, const char *path, int fd,
 	int err;
 
 	memset(server, 0, sizeof(*server));
-	server->listener = -1;
+	server->listener = LOCAL_SOCKET_NONE;
 	server->connection = -1;
 	if (path)
-		err = server->listener = local_socket_listen(path, 0, 1);
+		err = local_socket_listen(&server->listener, path, 0, 1);
 	else
 		err = use_fd(server, fd);
 	if (err < 0)
 		return err;
-	server->path = path;
 	err = vhost_init(&server->vhost, clocks, page_user);
 	if (err)
 		vhost_server_close(server);
@@ -56,7 +54,7 @@ bool vhost_server_prepare(struct vhost_server *server, struct pollfd *fds)
 {
 	const struct vhost *v = &server->vhost;
 	int all[VHOST_SERVER_FDS] = {
-		server->connection >= 0 ? server->connection : server->listener,
+		server->connection >= 0 ? server->connection : server->listener.fd,
 		v->timer, v->load,
 	};
 
@@ -85,7 +83,7 @@ static void disconnect(struct vhost_server *server, int err)
 
 static void accept_one(struct vhost_server *server)
 {
-	int fd = local_socket_accept(server->listener);
+	int fd = local_socket_accept(server->listener.fd);
 
 	if (fd >= 0) {
 		log_line("a vhost-user front-end has come");
@@ -150,17 +148,14 @@ void vhost_server_tick(struct vhost_server *server)
 
 bool vhost_server_is_over(const struct vhost_server *server)
 {
-	return server->connection < 0 && server->listener < 0;
+	return server->connection < 0 && server->listener.fd < 0;
 }
 
 void vhost_server_close(struct vhost_server *server)
 {
 	if (server->connection >= 0)
 		close(server->connection);
-	if (server->listener >= 0)
-		close(server->listener);
-	if (server->path)
-		unlink(server->path);
+	local_socket_close(&server->listener);
 	vhost_stream_next(&server->stream);
 	vhost_end(&server->vhost);
 }

@@ -8,6 +8,7 @@
 
 #include <poll.h>
 
+#include "local-socket.h"
 #include "vhost.h"
 
 /* What vhost_server_prepare() fills in. */
@@ -17,17 +18,15 @@
  * struct vhost_server - the device and its socket
  * @vhost: the device
  * @stream: what the front-end sends
- * @listener: where front-ends come from, or -1
+ * @listener: where front-ends come from, if there is one
  * @connection: to the front-end, or -1
- * @path: of @listener, if it was made here, else NULL
  * @is_tired: a connection could not be accepted: not to be tried at once
  */
 struct vhost_server {
 	struct vhost vhost;
 	struct vhost_stream stream;
-	int listener;
+	struct local_socket listener;
 	int connection;
-	const char *path;
 	bool is_tired;
 };
 

@@ -346,7 +346,7 @@ TAP_TEST(without_descriptors_it_does_not_try_all_the_time)
 	ivshmem_server_prepare(&server, fds);
 	is_int(fds[0].fd, -1);
 	ivshmem_server_prepare(&server, fds);
-	is_int(fds[0].fd, server.listener);
+	is_int(fds[0].fd, server.listener.fd);
 
 	ok(!setrlimit(RLIMIT_NOFILE, &before));
 	serve();

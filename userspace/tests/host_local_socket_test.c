@@ -15,8 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
+#include "ivshmem-server.h"
 #include "local-socket.h"
 #include "tap.h"
+#include "vhost-server.h"
+#include "wrapped.h"
 
 static char dir[40], path[64], lock[80];
 
@@ -58,9 +62,14 @@ static bool is_served(void)
 	return is_heard;
 }
 
+/* A descriptor, or an error. */
 static int listen_at(void)
 {
-	return local_socket_listen(path, 0, 8);
+	struct local_socket made;
+	int err = local_socket_listen(&made, path, 0, 8);
+
+	is_int(made.fd < 0, err < 0);
+	return err ? err : made.fd;
 }
 
 TAP_TEST(who_listens_is_not_replaced)
@@ -173,6 +182,119 @@ TAP_TEST(what_is_not_ours_in_place_of_the_lock_stays)
 	is_int(listen_at(), -EEXIST);
 	is_int(unlink(lock), 0);
 	end();
+}
+
+/* Those that have such a socket. */
+
+static struct control control, successor;
+static struct ivshmem_server ivshmem;
+static struct vhost_server vhost;
+
+static int open_control(void)
+{
+	return control_open(&control, path, &(struct control_host){ 0 });
+}
+
+static void close_control(void)
+{
+	control_close(&control);
+}
+
+static int open_ivshmem(void)
+{
+	return ivshmem_server_open(&ivshmem, path, -1);
+}
+
+static void close_ivshmem(void)
+{
+	ivshmem_server_close(&ivshmem);
+}
+
+static int open_vhost(void)
+{
+	const struct rtc_clocks no_clocks = { 0 };
+	const struct vhost_page_user nobody = { 0 };
+
+	return vhost_server_open(&vhost, path, -1, &no_clocks, &nobody);
+}
+
+static void close_vhost(void)
+{
+	vhost_server_close(&vhost);
+}
+
+static const struct owner {
+	int (*open)(void);
+	void (*close)(void);
+} owners[] = {
+	{ open_control, close_control },
+	{ open_ivshmem, close_ivshmem },
+	{ open_vhost, close_vhost },
+};
+
+#define OWNERS	(sizeof(owners) / sizeof(owners[0]))
+
+static int succeed(void)
+{
+	return control_open(&successor, path, &(struct control_host){ 0 });
+}
+
+TAP_TEST(who_ends_leaves_nothing)
+{
+	for (size_t i = 0; i < OWNERS; i++) {
+		begin();
+		need(!owners[i].open());
+		ok(is_served());
+		owners[i].close();
+		is_int(rmdir(dir), 0);
+	}
+}
+
+/* Between any two of the steps by which one ends, the next may begin. */
+static bool is_due;
+static int result;
+
+int __wrap_close(int fd)
+{
+	int listens = 0, err;
+	socklen_t len = sizeof(listens);
+
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+	err = __real_close(fd);
+	if (listens && is_due) {
+		is_due = false;
+		result = succeed();
+	}
+	return err;
+}
+
+TAP_TEST(who_begins_as_soon_as_the_other_is_silent_keeps_its_socket)
+{
+	for (size_t i = 0; i < OWNERS; i++) {
+		begin();
+		need(!owners[i].open());
+		is_due = true;
+		owners[i].close();
+		ok(!is_due);
+		is_int(result, 0);
+		ok(is_served());
+		control_close(&successor);
+		end();
+	}
+}
+
+TAP_TEST(who_was_given_the_name_by_hand_keeps_it_when_the_other_ends)
+{
+	for (size_t i = 0; i < OWNERS; i++) {
+		begin();
+		need(!owners[i].open());
+		is_int(unlink(path), 0);
+		is_int(succeed(), 0);
+		owners[i].close();
+		ok(is_served());
+		control_close(&successor);
+		end();
+	}
 }
 
 int main(void)

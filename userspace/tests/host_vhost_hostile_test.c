@@ -400,7 +400,7 @@ TAP_TEST(without_descriptors_it_does_not_try_to_accept_all_the_time)
 	struct pollfd fds[VHOST_SERVER_FDS];
 	struct rlimit before, now;
 
-	fe->server.listener = fe->server.connection;
+	fe->server.listener.fd = fe->server.connection;
 	fe->server.connection = -1;
 	need(!getrlimit(RLIMIT_NOFILE, &before));
 	now = (struct rlimit){ 0, before.rlim_max };
@@ -410,7 +410,7 @@ TAP_TEST(without_descriptors_it_does_not_try_to_accept_all_the_time)
 	vhost_server_prepare(&fe->server, fds);
 	is_int(fds[0].fd, -1);
 	vhost_server_prepare(&fe->server, fds);
-	is_int(fds[0].fd, fe->server.listener);
+	is_int(fds[0].fd, fe->server.listener.fd);
 }
 
 TAP_TEST(a_stale_socket_is_replaced_and_a_file_is_not)

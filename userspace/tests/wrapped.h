@@ -19,6 +19,8 @@ int __real_munmap(void *at, size_t len);
 int __wrap_munmap(void *at, size_t len);
 int __real_open(const char *name, int flags, ...);
 int __wrap_open(const char *name, int flags, ...);
+int __real_close(int fd);
+int __wrap_close(int fd);
 int __real_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st);
 int __wrap_epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event);
