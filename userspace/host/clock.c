@@ -172,6 +172,9 @@ static const char *why_lost(struct clock *c, int err)
 {
 	if (err == -ENODATA)
 		return c->source.why;
+	if (c->reading.bounded &&
+	    holdover_is_lost(&c->options.holdover, c->reading.maxerror_ns))
+		return "the source's own bound is more than half of --holdover-max-bound";
 	if (c->reading.bounded || !c->was_bounded)
 		return NULL;
 	return "the kernel's clock is not synchronized";
@@ -198,6 +201,8 @@ int clock_tick(struct clock *c)
 	if (why && why != c->lost)
 		log_line("no reference: %s", why);
 	c->lost = why;
+	/* What has no bound that is worth it has none. */
+	c->reading.bounded &= !why;
 	if (!err && c->reading.bounded && !c->was_bounded) {
 		warn_of_error(c);
 		c->was_bounded = true;

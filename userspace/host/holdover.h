@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the page may claim while its source gives no time. No clock in here: it runs
- * in simulated time as well.
+ * What the page may claim while its source gives no time, or none that is worth it. No
+ * clock in here: it runs in simulated time as well.
  */
 #ifndef HOST_HOLDOVER_H
 #define HOST_HOLDOVER_H
@@ -24,7 +24,7 @@
 /**
  * struct holdover - the operator's limits
  * @after_ns: without a reading for so long, the reference is lost
- * @max_bound_ns: without a reference, more is not a time any more
+ * @max_bound_ns: more is not a time any more, with a reference or without one
  */
 struct holdover {
 	uint64_t after_ns;
@@ -36,6 +36,20 @@ enum holdover_verdict {
 	HOLDOVER_FREERUNNING,	/* the line goes on, its bound grows */
 	HOLDOVER_UNRELIABLE,	/* it has grown too much */
 };
+
+/**
+ * holdover_is_lost() - is a source that answers lost all the same?
+ * @limits: the limits
+ * @maxerror_ns: what it says of itself
+ *
+ * Who tells the kernel the time may have died: then the kernel answers as ever, but its
+ * bound grows by 500 ppm, while that of the page's own line would by the drift of 15.
+ * So the source may use up half of @max_bound_ns, and the other half is for the time
+ * without it: were it more, the line would have no time left to be FREERUNNING in.
+ *
+ * Return: true if its answers are no readings any more.
+ */
+bool holdover_is_lost(const struct holdover *limits, uint64_t maxerror_ns);
 
 /**
  * holdover_judge() - the source gave nothing; what now?

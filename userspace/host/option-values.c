@@ -311,6 +311,9 @@ const char *options_check_clock(const struct clock_options *o)
 {
 	if (o->source == CLOCK_CHRONY && o->assumed_ns)
 		return "--assume-synchronized is not for --source=chrony, which tells its bound";
+	/* The reading's own error comes on top. */
+	if (o->assumed_ns && holdover_is_lost(&o->holdover, o->assumed_ns + 1))
+		return "--assume-synchronized has to be less than half of --holdover-max-bound, for more than that is no reference";
 	if (o->source == CLOCK_PHC && !o->assumed_ns)
 		return "--source=phc needs --assume-synchronized: such a clock does not tell its error";
 	return NULL;

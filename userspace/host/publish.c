@@ -35,7 +35,7 @@
 
 int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 		   const struct shm *memory, const struct ivshmem_server *bell,
-		   const struct guest_counter *guest)
+		   const struct guest_counter *guest, const struct holdover *limits)
 {
 	int err;
 
@@ -44,6 +44,7 @@ int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 	pub->bell = bell;
 	pub->wakes = false;
 	pub->guest = guest;
+	pub->limits = limits;
 	pub->is_held = false;
 	pub->is_hushed = false;
 	pub->is_monotonic = false;
@@ -186,10 +187,13 @@ static bool can_move(const struct publish *pub, const struct calibrate_line *at,
 	       !leap_is_between(&pub->fields, scale_page_seconds(scale, at->max.time.sec));
 }
 
-static uint8_t line_status(const struct publish *pub, bool bounded)
+static uint8_t line_status(const struct publish *pub, const struct calibrate_line *at)
 {
-	if (!bounded)
+	if (!at->bounded)
 		return VMCLOCK_PAGE_STATUS_UNKNOWN;
+	/* Whatever made it so wide. */
+	if (at->max.maxerror_ns > pub->limits->max_bound_ns)
+		return VMCLOCK_PAGE_STATUS_UNRELIABLE;
 	return pub->is_held ? VMCLOCK_PAGE_STATUS_FREERUNNING :
 			      VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
 }
@@ -212,7 +216,9 @@ static void commit_line(struct publish *pub, const struct calibrate_line *line,
 	 * not there yet, what is there is from before, and not to be offered again.
 	 */
 	if (pub->has_line)
-		pub->fields.clock_status = line_status(pub, line->bounded);
+		pub->fields.clock_status = line_status(pub, &at);
+	if (pub->fields.clock_status == VMCLOCK_PAGE_STATUS_UNRELIABLE)
+		pub->fields.flags &= ~VMCLOCK_PAGE_FLAG_TIME_MONOTONIC;
 	commit(pub);
 }
 

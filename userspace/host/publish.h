@@ -20,6 +20,7 @@
 
 #include "calibrate.h"
 #include "guest-counter.h"
+#include "holdover.h"
 #include "ivshmem-server.h"
 #include "scale.h"
 #include "shm.h"
@@ -34,6 +35,7 @@
  *	who knows whether others of this host have it
  * @fields: what it says
  * @guest: the counter it is for
+ * @limits: with a bound of more than these allow, the status is UNRELIABLE
  * @was_torn: an earlier writer died in an update; what it left is not used
  * @has_line: the page has a line of ours, under this marker
  * @base: that of the scale which the line on the page is in
@@ -50,6 +52,7 @@ struct publish {
 	bool wakes;
 	struct vmclk_snapshot fields;
 	const struct guest_counter *guest;
+	const struct holdover *limits;
 	bool was_torn;
 	bool is_held;
 	bool is_hushed;
@@ -67,14 +70,15 @@ struct publish {
  *	empty handle will do for memory that nobody logs
  * @bell: whose clients are told of each update, and the page promises it; or NULL
  * @guest: the counter
+ * @limits: of the bound
  *
- * All four stay the caller's, and are used until there is no next update.
+ * All five stay the caller's, and are used until there is no next update.
  *
  * Return: 0, or what vmclk_writer_found() gave.
  */
 int publish_attach(struct publish *pub, struct vmclk_writer *writer,
 		   const struct shm *memory, const struct ivshmem_server *bell,
-		   const struct guest_counter *guest);
+		   const struct guest_counter *guest, const struct holdover *limits);
 
 /**
  * publish_found_line() - the line that was on the page

@@ -23,7 +23,7 @@ uid_t vm_qemu_user(const struct vm_options *o)
 static int attach(struct vm *vm, struct publish *pub, const struct target *target)
 {
 	int err = publish_attach(pub, target->writer, &vm->target.shm, target->server,
-				 &vm->guest);
+				 &vm->guest, &vm->clock->options.holdover);
 
 	/*
 	 * Who reads a file may sleep on it. Not so a guest: and who lends us its memory

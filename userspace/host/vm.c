@@ -90,10 +90,10 @@ void vm_log_state(struct vm *vm, enum vm_state state)
 	static const char *const text[] = {
 		[VM_STARTING] = "starting",
 		[VM_SYNCHRONIZED] = "synchronized",
-		[VM_UNKNOWN] = "unknown: the kernel's clock is not synchronized, no bound is published",
+		[VM_UNKNOWN] = "unknown: the clock is not synchronized, or not well enough, no bound is published",
 		[VM_STEPPED] = "unreliable: the clock was set, measuring anew",
 		[VM_FREERUNNING] = "freerunning: no reference, the bound grows",
-		[VM_EXPIRED] = "unreliable: no reference, and the bound has grown too much",
+		[VM_EXPIRED] = "unreliable: the bound has grown too much",
 		[VM_WAITING] = "initializing: the guest's counter is not known",
 	};
 
@@ -137,6 +137,14 @@ static void translate(struct vm *vm, const struct source_reading *from,
 			      to->counter);
 }
 
+/* Of one that was just published. */
+static enum vm_state state_of_line(const struct vm *vm)
+{
+	if (vm->pub.fields.clock_status == VMCLOCK_PAGE_STATUS_UNRELIABLE)
+		return VM_EXPIRED;
+	return vm->cal.line.bounded ? VM_SYNCHRONIZED : VM_UNKNOWN;
+}
+
 static int publish_line(struct vm *vm, const struct source_reading *reading)
 {
 	bool is_first = !vm->has_published, in_time;
@@ -157,7 +165,7 @@ static int publish_line(struct vm *vm, const struct source_reading *reading)
 	vm->needs_marker = false;
 	vm->tries = 0;
 	if (in_time)
-		vm_log_state(vm, vm->cal.line.bounded ? VM_SYNCHRONIZED : VM_UNKNOWN);
+		vm_log_state(vm, state_of_line(vm));
 	log_calibration(vm);
 	return 0;
 }

@@ -148,13 +148,22 @@ static void settle(struct world *w, int seconds)
 	ok(w->cal.has_line && w->cal.line.bounded);
 }
 
-TAP_TEST(the_verdict_is_by_silence_and_then_by_bound)
+TAP_TEST(the_verdict_is_by_bound_and_then_by_silence)
 {
 	is_int(holdover_judge(&limits, 3 * SEC - 1, true, 1), HOLDOVER_WAIT);
-	is_int(holdover_judge(&limits, 3 * SEC - 1, true, UINT64_MAX), HOLDOVER_WAIT);
+	is_int(holdover_judge(&limits, 3 * SEC - 1, false, UINT64_MAX), HOLDOVER_WAIT);
+	is_int(holdover_judge(&limits, 0, true, 128000001), HOLDOVER_UNRELIABLE);
 	is_int(holdover_judge(&limits, 3 * SEC, true, 128000000), HOLDOVER_FREERUNNING);
 	is_int(holdover_judge(&limits, 3 * SEC, true, 128000001), HOLDOVER_UNRELIABLE);
 	is_int(holdover_judge(&limits, 3 * SEC, false, 0), HOLDOVER_UNRELIABLE);
+}
+
+TAP_TEST(a_source_may_use_up_half_of_the_bound)
+{
+	ok(!holdover_is_lost(&limits, 0));
+	ok(!holdover_is_lost(&limits, 64000000));
+	ok(holdover_is_lost(&limits, 64000001));
+	ok(holdover_is_lost(&limits, UINT64_MAX));
 }
 
 TAP_TEST(the_bound_contains_the_truth_until_it_is_given_up_and_after)

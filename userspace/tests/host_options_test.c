@@ -113,6 +113,17 @@ TAP_TEST(sources_that_are_none_are_refused)
 	refuses("--file=p --holdover-max-bound=0ns");
 }
 
+TAP_TEST(what_is_assumed_must_leave_room_for_holdover)
+{
+	struct options o;
+
+	is_int(parse(&o, "--file=p --assume-synchronized=63ms"), OPTIONS_RUN);
+	refuses("--file=p --assume-synchronized=64ms");
+	refuses("--file=p --assume-synchronized=1us --holdover-max-bound=2us");
+	is_int(parse(&o, "--file=p --assume-synchronized=100ms --holdover-max-bound=1s"),
+	       OPTIONS_RUN);
+}
+
 TAP_TEST(frac_bits_alone_leave_the_counter_unscaled)
 {
 	struct options o;

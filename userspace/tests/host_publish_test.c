@@ -12,6 +12,8 @@
 
 #define MIDNIGHT	1483228800	/* 2017-01-01 00:00:00 UTC, after 23:59:60 */
 
+static const struct holdover limits = { 0, UINT64_MAX };
+
 /* A page in memory, with a counter of 2^30 Hz that has been running for 3 s. */
 struct bench {
 	struct vmclock_page page;
@@ -44,7 +46,7 @@ static struct bench *bench_new(enum scale_origin origin, uint8_t leap_indicator,
 	};
 	is_int(vmclk_writer_format(&b->page, sizeof(b->page)), 0);
 	is_int(vmclk_writer_attach(&b->page, sizeof(b->page), &b->writer), 0);
-	is_int(publish_attach(&b->pub, b->writer, &b->memory, NULL, &b->guest), 0);
+	is_int(publish_attach(&b->pub, b->writer, &b->memory, NULL, &b->guest, &limits), 0);
 	b->pub.fields.leap_indicator = leap_indicator;
 	b->pub.fields.time_type = scale_time_type(&b->scale);
 	b->pub.fields.time_sec = b->line.max.time.sec;
@@ -212,7 +214,7 @@ TAP_TEST(every_update_of_a_page_that_is_logged_marks_it)
 	struct publish pub;
 
 	need(!vmclk_writer_format(page, 4096) && !vmclk_writer_attach(page, 4096, &writer));
-	is_int(publish_attach(&pub, writer, &memory, NULL, &guest), 0);
+	is_int(publish_attach(&pub, writer, &memory, NULL, &guest, &limits), 0);
 	is_u64(front_take(&front, LOG_BYTE), 0);
 	publish_start(&pub, VMCLOCK_PAGE_TIME_UTC, false);
 	is_u64(front_take(&front, LOG_BYTE), LOG_BIT);

@@ -215,7 +215,104 @@ TAP_TEST(a_bound_above_the_limit_of_holdover_is_unreliable_until_a_reading)
 	is_int(fed_tick(f), 0);
 	is_int(vm_publish(&f->vm), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+	ok(!(fields().flags & VMCLOCK_PAGE_FLAG_TIME_MONOTONIC));
+	f->clock.options.holdover.max_bound_ns = 128000000;
 	kernel.tx.status &= ~STA_UNSYNC;
+	is_int(fed_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	is_u64(fields().disruption_marker, marker);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+/*
+ * Who told it the time has died: it answers as ever, and adds 500 us a second. The
+ * page's own bound hardly grows, for there is hardly any time between two ticks here.
+ */
+TAP_TEST(a_kernel_that_is_told_nothing_any_more_is_a_lost_reference)
+{
+	struct fed *f;
+	uint64_t marker, bound;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	fed_run(f);
+	marker = fields().disruption_marker;
+	for (kernel.tx.maxerror = 1500; kernel.tx.maxerror < 63500; kernel.tx.maxerror += 500)
+		is_int(fed_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	bound = fields().time_maxerror_nanosec;
+	ok(bound > 63000000 && bound < 65000000);
+	for (kernel.tx.maxerror = 64000; kernel.tx.maxerror < 16000000; kernel.tx.maxerror += 500000) {
+		is_int(fed_tick(f), 0);
+		is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_FREERUNNING);
+		ok(fields().time_maxerror_nanosec < bound + 1000000 && holds_time());
+	}
+	kernel.tx.maxerror = 1000;
+	is_int(fed_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	is_u64(fields().disruption_marker, marker);
+	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+/* One or two of them are no more news than no answer is. */
+TAP_TEST(a_reading_that_is_too_wide_is_a_late_one)
+{
+	struct fed *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	f->clock.options.holdover.after_ns = 3600000000000;
+	fed_run(f);
+	kernel.tx.maxerror = 64000;
+	is_int(fed_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	ok(fields().time_maxerror_nanosec < 2000000);
+	stop(f);
+	file_end();
+}
+
+TAP_TEST(a_source_that_is_too_wide_from_the_start_gives_no_bound)
+{
+	struct fed *f;
+
+	fake_reset();
+	kernel.tx.maxerror = 64000;
+	file_new(NULL);
+	f = start();
+	fed_run(f);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNKNOWN);
+	is_u64(fields().flags & NO_TIME_FLAGS, 0);
+	kernel.tx.maxerror = 1000;
+	is_int(fed_tick(f), 0);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	stop(f);
+	file_end();
+}
+
+/* The source is a good one. */
+TAP_TEST(a_bound_above_the_limit_is_unreliable_whatever_made_it_so_wide)
+{
+	struct fed *f;
+	uint64_t marker;
+
+	fake_reset();
+	file_new(NULL);
+	f = start();
+	f->vm.offset_error = 1ULL << 40;
+	fed_run(f);
+	marker = fields().disruption_marker;
+	for (int i = 0; i < 3; i++) {
+		is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_UNRELIABLE);
+		is_int(vm_publish(&f->vm), 0);
+		is_int(fed_tick(f), 0);
+	}
+	f->vm.offset_error = 0;
 	is_int(fed_tick(f), 0);
 	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
 	is_u64(fields().disruption_marker, marker);

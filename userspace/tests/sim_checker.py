@@ -28,7 +28,8 @@ import sys
 UNIT = 1 << 31                  # of true time in one of 2^-64 s
 SECOND = 1 << 95
 TRUSTED = (2, 3)
-OFFERED = (0, 2, 3)             # 0: a line without a bound
+# With a line: 0 has no bound, and 4 too wide a one, but goes on from line to line too.
+OFFERED = (0, 2, 3, 4)
 MAXERRORS, MONOTONIC, TAI_VALID = 1 << 4 | 1 << 6, 1 << 7, 1
 LINES_KEPT = 64                 # the promise is for the brackets of so many lines
 # A rate rests on the readings of so long, or on so many if they are further apart.
@@ -179,15 +180,15 @@ class Checker:
 
     def check_silence(self, truth, page, error):
         head = self.header
-        if not self.alive:              # nobody is there to say so
+        if not self.alive:              # nobody is there to say so, or not yet
             return
         if self.silence * 10**9 > (head.after_ns + 2 * head.interval_ns) * SECOND:
             if page.status == 2:
                 self.fail("synchronized with nothing", truth, self.silence / SECOND)
-            # The daemon looks once in an interval; the bound grows in between.
-            if error > head.max_bound_ns + page.growth_ns(
-                    head.interval_ns * head.hz // 10**9 + 1) + 1:
-                self.fail("held over for too long", truth, error)
+        # The daemon looks once in an interval; the bound grows in between.
+        if error > head.max_bound_ns + page.growth_ns(
+                head.interval_ns * head.hz // 10**9 + 1) + 1:
+            self.fail("too wide for its status", truth, error)
 
     def check_leap(self, truth, page, point, error):
         """UTC, as a reader has it: offset and indicator are those at t1."""
@@ -216,6 +217,7 @@ class Checker:
         page = Page(raw, self.header)
         old = self.page
         self.page = page
+        self.alive = True
         self.n["updates"] += 1
         if page.seq & 1 or old and (page.seq - old.seq) % 2**32 != 2:
             self.fail("sequence", truth, page.seq)
@@ -247,7 +249,7 @@ class Checker:
 
     def new_line(self, truth, page, last):
         self.n["lines"] += 1
-        if page.status == 2:
+        if page.status in (2, 4):
             self.tainted = self.lied is not None and (
                 self.streak < RATE_READINGS or truth - self.lied < RATE_SPAN)
         if last and page.marker == last.marker:
@@ -272,7 +274,8 @@ class Checker:
                           page.distance(counter) / self.header.hz)
 
     def reading(self, truth, error, maxerror, bounded):
-        if not bounded:
+        # A source that has used up half of what is allowed is lost, though it answers.
+        if not bounded or maxerror > self.header.max_bound_ns // 2:
             self.silent(truth)
             return
         self.streak += 1
@@ -288,7 +291,6 @@ class Checker:
     def restart(self):
         """Who starts knows what the page says, from its reference point on."""
         self.n["restarts"] += 1
-        self.alive = True
         self.answered, self.silence = None, 0
         kept = [b for line in self.brackets for b in line
                 if self.page.distance(b[0]) >= 0]

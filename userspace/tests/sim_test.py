@@ -137,7 +137,29 @@ def a_page_held_over_for_too_long_is_found():
     trace = simulate(4, HOUR)
     lost = [n for n, at in enumerate(pages(trace)) if trace[at + STATUS] == 3]
     trace = tamper(trace, lost[19], MAXERROR, "<Q", lambda error: 129_000_000)
-    check(judge(trace, 8).violations["held over for too long"], "not found")
+    check(judge(trace, 8).violations["too wide for its status"], "not found")
+
+
+def a_source_that_is_told_nothing_any_more_is_lost():
+    for seed in [*range(31, 35), SEED]:
+        passes(seed, HOUR, "--untold")
+    trace = simulate(36, 8 * HOUR, "--untold", "--calm", "--interval-ms=10000")
+    check(not judge(trace, 8).violations, "not even this")
+    seen = [trace[at + STATUS] for at in pages(trace)]
+    runs = [s for n, s in enumerate(seen) if not n or s != seen[n - 1]]
+    check(runs == [1, 2, 3, 4, 2], f"statuses {runs}")
+
+
+def a_source_that_answers_and_is_lost_is_found():
+    trace = simulate(36, HOUR, "--untold", "--calm")
+    for number, at in enumerate(pages(trace)):
+        if trace[at + STATUS] == 3:
+            trace = tamper(trace, number, STATUS, "B", lambda status: 2)
+    check(judge(trace, 8).violations["synchronized with nothing"], "not found")
+
+
+def a_bound_that_is_too_wide_is_found_whatever_made_it_so():
+    finds("too wide for its status", 1000, MAXERROR, "<Q", lambda error: 129_000_000)
 
 
 TESTS = [
@@ -153,6 +175,9 @@ TESTS = [
     a_leap_second_that_nobody_announced_is_found,
     a_status_that_says_too_much_is_found,
     a_page_held_over_for_too_long_is_found,
+    a_source_that_is_told_nothing_any_more_is_lost,
+    a_source_that_answers_and_is_lost_is_found,
+    a_bound_that_is_too_wide_is_found_whatever_made_it_so,
 ]
 
 

@@ -19,9 +19,15 @@ void reference_init(struct reference *r, struct world *w)
 	r->last = w->truth;
 }
 
+/* What Linux adds to its maximum error. */
+#define UNTOLD_PPB	500000
+
 static int64_t bound_now(const struct reference *r, int64_t sec)
 {
-	return r->bound_ns + sec % r->poll_sec * r->growth_ppb;
+	bool is_untold = sec >= r->untold_from && sec < r->untold_until;
+
+	return r->bound_ns + sec % r->poll_sec * r->growth_ppb +
+	       (is_untold ? (sec - r->untold_from) * UNTOLD_PPB : 0);
 }
 
 /*

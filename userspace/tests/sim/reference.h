@@ -34,6 +34,8 @@ struct leap {
  * @lost_until: no answer until then (TAI seconds)
  * @unbounded_until: no bound until then
  * @is_noisy_until: slack is a hundred times as large
+ * @untold_from: who tells it the time has died: its bound grows as a kernel's does
+ * @untold_until: until then
  * @kernel_knows_tai: and tells it
  * @leaps: leap seconds, and how many
  */
@@ -43,6 +45,7 @@ struct reference {
 	int64_t error_ns, lie_ns;
 	vmclock_u128 last;
 	int64_t lie_until, lost_until, unbounded_until, noisy_until;
+	int64_t untold_from, untold_until;
 	bool kernel_knows_tai;
 	struct leap leaps[LEAPS_MAX];
 	unsigned int leap_count;

@@ -2,13 +2,14 @@
 /*
  * The daemon's clock.c and vm.c, with what they use, in months of simulated time:
  *
- *	sim [--seed=N] [--seconds=N] [--interval-ms=N] [--calm | --demo] [--text]
+ *	sim [--seed=N] [--seconds=N] [--interval-ms=N] [--untold] [--calm | --demo] [--text]
  *
  * The oscillator wanders with the temperature and steps, the reference is wrong
  * within its bound, jumps, lies, is lost and comes back, the daemon is late, is
  * killed and started again, leap seconds come and go. What the page said and what
- * was true goes to the standard output; sim_checker.py judges it. --calm leaves all
- * events out, --demo all but two, --text is for vmclockctl plot.
+ * was true goes to the standard output; sim_checker.py judges it. --untold has the
+ * reference answer with a bound that grows by 500 ppm, for the last quarter but an
+ * eighth. --calm leaves all events out, --demo all but two, --text is for vmclockctl plot.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -34,7 +35,7 @@ static struct sim {
 	int64_t seconds, next_event, events_sec;
 	int64_t late_ns;	/* until the daemon looks at the counter */
 	uint64_t wrong_by;	/* what the daemon does not know of the guest's counter */
-	bool is_calm, is_demo, publishes;
+	bool is_calm, is_demo, is_untold, publishes;
 } sim = {
 	.seconds = 86400,
 	.daemon.clock.options = {
@@ -352,6 +353,10 @@ static void set_up(void)
 		start = JULY - sim.seconds / 2;
 	world_init(&sim.world, sim.seed, start + TAI_AT_START);
 	reference_init(&sim.reference, &sim.world);
+	if (sim.is_untold) {
+		sim.reference.untold_from = now() + sim.seconds / 8 * 5;
+		sim.reference.untold_until = now() + sim.seconds / 8 * 7;
+	}
 	set_leaps(start);
 	set_scale();
 	set_guest();
@@ -370,6 +375,7 @@ static void parse(int argc, char **argv)
 		{ "interval-ms", required_argument, NULL, 'i' },
 		{ "calm", no_argument, NULL, 'c' },
 		{ "demo", no_argument, NULL, 'd' },
+		{ "untold", no_argument, NULL, 'u' },
 		{ "text", no_argument, NULL, 't' },
 		{ 0 }
 	};
@@ -380,6 +386,7 @@ static void parse(int argc, char **argv)
 			exit(2);
 		sim.is_calm |= c == 'c' || c == 'd';
 		sim.is_demo |= c == 'd';
+		sim.is_untold |= c == 'u';
 		sim.trace.is_text |= c == 't';
 		if (c == 's')
 			sim.seed = strtoull(optarg, NULL, 0);
