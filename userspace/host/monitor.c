@@ -291,7 +291,7 @@ int monitor_open(struct monitor *m, struct vm *vm, struct clock *clock)
 	if (m->path)
 		return 0;
 	/* The page may be a file's, whose counter is the host's own. */
-	m->life.has_counter |= !o->qemu_pid && !o->ivshmem_socket;
+	m->life.has_counter |= !vm_needs_counter(o);
 	m->error = start_vm(m);
 	if (!m->error) {
 		m->life.page = LIFE_FED;

@@ -183,6 +183,9 @@ static bool parse_counter(struct vm_options *o, int opt, const char *arg)
 	bool ok;
 
 	switch (opt) {
+	case OPT_GUEST:
+		o->is_guests = true;
+		return true;
 	case OPT_TSC_OFFSET:
 		o->has_tsc_offset = true;
 		return parse_offset(arg, &o->guest.offset);
@@ -340,6 +343,11 @@ const char *options_check_vm(struct vm_options *o)
 		return "give one of --qemu-pid, --file and --ivshmem-socket, or --qmp, or one of --vhost-socket and --vhost-fd";
 	if (!o->file && o->replace)
 		return "--replace is for --file";
+	if (!o->file && o->is_guests)
+		return "--guest is for --file: other pages are a guest's anyway";
+	/* Programs here have no other counter than we. */
+	o->is_guests |= o->file && (o->guest.ratio || o->offset_error ||
+				    o->guest.frac_bits != options_default.vm.guest.frac_bits);
 	if (!o->guest.ratio)
 		o->guest.ratio = 1ULL << o->guest.frac_bits;
 	return NULL;

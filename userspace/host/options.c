@@ -18,6 +18,7 @@ static const struct option long_options[] = {
 	{ "ivshmem-socket", required_argument, NULL, OPT_IVSHMEM },
 	{ "vhost-socket", required_argument, NULL, OPT_VHOST_SOCKET },
 	{ "vhost-fd", required_argument, NULL, OPT_VHOST_FD },
+	{ "guest", no_argument, NULL, OPT_GUEST },
 	{ "tsc-offset", required_argument, NULL, OPT_TSC_OFFSET },
 	{ "tsc-ratio", required_argument, NULL, OPT_TSC_RATIO },
 	{ "tsc-frac-bits", required_argument, NULL, OPT_TSC_FRAC_BITS },
@@ -77,9 +78,11 @@ static const char help[] =
 "  --vhost-socket=PATH       for front-ends to connect to, one after the other\n"
 "  --vhost-fd=FD             on this socket, listening or connected already\n"
 "The guest's counter:\n"
+"  --guest                   the --file is a guest's too, as with vmclockctl acpi-table,\n"
+"                            and not for programs on this host\n"
 "  --tsc-offset=TICKS        guest = host * ratio / 2^frac-bits + offset, modulo\n"
-"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid alone and\n"
-"  --tsc-frac-bits=BITS      --ivshmem-socket, and for a page or the counter of the\n"
+"  --tsc-ratio=RATIO         2^64. The offset is needed with --qemu-pid alone, --guest\n"
+"  --tsc-frac-bits=BITS      and --ivshmem-socket, and for a page or the counter of the\n"
 "                            clock device; the ratio is 1 by default. BITS: 48\n"
 "                            (default, Intel), 32 (AMD)\n"
 "  --tsc-offset-error=TICKS  how far the offset may be off; widens the bound\n"
@@ -130,9 +133,8 @@ static const char *check_lone_vm(struct options *o)
 
 	if (!wrong)
 		wrong = options_check_clock(&o->clock);
-	if (!wrong && (o->vm.qemu_pid || o->vm.ivshmem_socket) && !o->vm.has_tsc_offset &&
-	    !o->control && !o->vm.qmp_path)
-		wrong = "--qemu-pid and --ivshmem-socket need --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)";
+	if (!wrong && vm_needs_counter(&o->vm) && !o->control && !o->vm.qmp_path)
+		wrong = "--qemu-pid, --ivshmem-socket and a guest's --file need --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)";
 	if (!wrong && o->vm.wants_utc && o->clock.has_tai_offset)
 		wrong = "--tai-offset is for a TAI page";
 	return wrong;

@@ -19,6 +19,11 @@ uid_t vm_qemu_user(const struct vm_options *o)
 	return o->has_qemu_user ? o->qemu_user : geteuid();
 }
 
+bool vm_needs_counter(const struct vm_options *o)
+{
+	return (o->qemu_pid || o->ivshmem_socket || o->is_guests) && !o->has_tsc_offset;
+}
+
 /* Of the page that is open, or of another one that takes its place. */
 static int attach(struct vm *vm, struct publish *pub, const struct target *target)
 {

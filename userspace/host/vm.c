@@ -44,7 +44,7 @@ int vm_start(struct vm *vm, struct clock *clock)
 	vm->guest = o->guest;
 	vm->offset_error = o->offset_error;
 	vm->has_guest = o->has_tsc_offset;
-	vm->waits_for_counter = (o->qemu_pid || o->ivshmem_socket) && !o->has_tsc_offset;
+	vm->waits_for_counter = vm_needs_counter(o);
 	err = clock_choose_scale(clock, o->wants_utc, &vm->scale);
 	if (!err && clock->counter_error)
 		return vm_names_page(o) ? clock->counter_error : 0;
@@ -77,10 +77,11 @@ static void log_start(const struct vm *vm)
 		snprintf(page, sizeof(page), "the guest, if it comes");
 	snprintf(bound, sizeof(bound), "assumed to be within %llu ns",
 		 (unsigned long long)c->assumed_ns);
-	log_line("page of %s, counter at %llu.%03llu MHz, offset %lld, scale %s, bound %s, disruption marker %s",
+	log_line("page of %s, counter at %llu.%03llu MHz, offset %lld%s, scale %s, bound %s, disruption marker %s",
 		 o->file ?: o->ivshmem_socket ?: page,
 		 (unsigned long long)khz / 1000, (unsigned long long)khz % 1000,
-		 (long long)vm->guest.offset, scale_describe(&vm->scale),
+		 (long long)vm->guest.offset,
+		 o->file && !vm->has_guest ? " (the host's own)" : "", scale_describe(&vm->scale),
 		 c->assumed_ns ? bound : teller[c->source],
 		 vm->needs_marker ? "new" : "kept");
 }

@@ -56,6 +56,7 @@ enum vm_generation {
  * @vhost_fd: a socket for it, or -1; at most one of the two
  * @guest: from the host's counter to the guest's
  * @has_tsc_offset: @guest.offset is given
+ * @is_guests: the page in @file is a guest's, and not for programs here
  * @offset_error: ticks of the guest's counter by which @guest may be wrong
  * @wants_utc: publish UTC in any case
  * @publishes: re-base the line all the time, @publish_us apart
@@ -75,6 +76,7 @@ struct vm_options {
 	int vhost_fd;
 	struct guest_counter guest;
 	bool has_tsc_offset;
+	bool is_guests;
 	uint64_t offset_error;
 	bool wants_utc;
 	bool publishes;
@@ -97,6 +99,14 @@ bool vm_names_page(const struct vm_options *options);
  * does it to nobody's unless told so.
  */
 uid_t vm_qemu_user(const struct vm_options *options);
+
+/**
+ * vm_needs_counter() - has a guest's counter to be told before there is a line?
+ * @options: the VM's
+ *
+ * Return: true if the page is a guest's, and its counter not given.
+ */
+bool vm_needs_counter(const struct vm_options *options);
 
 /* What the page offers, as far as the operator is told. */
 enum vm_state {

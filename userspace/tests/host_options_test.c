@@ -128,7 +128,7 @@ TAP_TEST(frac_bits_alone_leave_the_counter_unscaled)
 {
 	struct options o;
 
-	is_int(parse(&o, "--file=p --tsc-frac-bits=32"), OPTIONS_RUN);
+	is_int(parse(&o, "--file=p --tsc-offset=0 --tsc-frac-bits=32"), OPTIONS_RUN);
 	is_u64(o.vm.guest.ratio, 1ULL << 32);
 }
 
@@ -257,6 +257,24 @@ TAP_TEST(whose_counter_is_told_later_needs_a_control_socket)
 {
 	refuses("--qemu-pid=1");
 	runs("--qemu-pid=1 --control=s");
+	refuses("--file=p --guest");
+	runs("--file=p --guest --control=s");
+}
+
+TAP_TEST(a_file_is_a_guests_if_that_is_said_or_its_counter_is_another)
+{
+	struct options o;
+
+	is_int(parse(&o, "--file=p"), OPTIONS_RUN);
+	ok(!o.vm.is_guests && !vm_needs_counter(&o.vm));
+	is_int(parse(&o, "--file=p --guest --control=s"), OPTIONS_RUN);
+	ok(vm_needs_counter(&o.vm));
+	is_int(parse(&o, "--file=p --guest --tsc-offset=0"), OPTIONS_RUN);
+	ok(!vm_needs_counter(&o.vm));
+	refuses("--file=p --tsc-ratio=1");
+	refuses("--file=p --tsc-frac-bits=32");
+	refuses("--file=p --tsc-offset-error=1");
+	refuses("--guest --ivshmem-socket=s --tsc-offset=0");
 }
 
 TAP_TEST(a_key_of_the_file_is_taken_only_where_it_belongs)

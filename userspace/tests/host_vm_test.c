@@ -17,6 +17,7 @@
 
 #include "host_fake_vm.h"
 #include "log.h"
+#include "monitor.h"
 #include "vmclk-stamp.h"
 #include "wrapped.h"
 
@@ -671,6 +672,36 @@ TAP_TEST(calibrating_again_does_not_move_the_present)
 	ok(after.time_frac_sec - t.frac <= 1);
 	ok(after.time_maxerror_nanosec >= before.time_maxerror_nanosec + 90000);
 	ok(holds_time());
+	stop(f);
+	file_end();
+}
+
+/* As ivshmem-plain shows it: the host's own counter is never right there. */
+TAP_TEST(a_file_of_a_guest_has_no_time_before_its_counter_is_told)
+{
+	const struct guest_counter guest = { .ratio = 1, .frac_bits = 0, .offset = GUEST_TICKS };
+	struct monitor m = { 0 };
+	struct fed *f;
+
+	fake_reset();
+	file_new(NULL);
+	f = fed_new(file.path, false);
+	f->vm.options.is_guests = true;
+	is_int(clock_start(&f->clock), 0);
+	is_int(monitor_open(&m, &f->vm, &f->clock), 0);
+	file_map();
+	for (int i = 0; i < 400; i++) {
+		is_int(clock_tick(&f->clock), 0);
+		is_int(monitor_tick(&m), 0);
+		usleep(1000);
+	}
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_INITIALIZING);
+	is_u64(fields().counter_period_frac_sec, 0);
+	is_int(monitor_set_counter(&m, &guest, 0), 0);
+	fed_run(f);
+	is_u64(fields().clock_status, VMCLOCK_PAGE_STATUS_SYNCHRONIZED);
+	ok(holds_time());
+	monitor_close(&m);
 	stop(f);
 	file_end();
 }
