@@ -233,6 +233,8 @@ static const char *set_counter_of(struct request *r, struct member *m)
 	err = monitor_set_counter(&m->machine.monitor, &o.vm.guest, o.vm.offset_error);
 	if (err == -EINVAL)
 		return "that is no counter";
+	if (err == -EDOM)
+		return "KVM tells another counter: see the log";
 	if (err == -EBUSY)
 		return "its counter does not run now, or is measured, or its monitor is not heard";
 	return check_page(m, err);

@@ -163,7 +163,7 @@ int fleet_prepare(struct fleet *f, struct poll_set *set)
 		err = machine_prepare(&f->members[i]->machine, set);
 	f->has_monitors = false;
 	for (size_t i = 0; i < f->count; i++)
-		f->has_monitors |= f->members[i]->machine.monitor.path != NULL;
+		f->has_monitors |= monitor_is_busy(&f->members[i]->machine.monitor);
 	set->has_work |= f->is_lone && f->members[0]->machine.vm.options.publishes &&
 			 f->members[0]->machine.vm.cal.has_line;
 	return err;

@@ -34,7 +34,7 @@ struct member {
  * @is_full: the reading is for all; else for those only that have no line yet
  * @is_warming: there is one of those
  * @is_dead: the clock has failed, and nobody goes on without it
- * @has_monitors: some follow a QEMU by its monitor
+ * @has_monitors: some follow a QEMU, by its monitor or what KVM tells of it
  * @next_ns: when the next reading is due
  * @next_full_ns: when the next one for all is due
  */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kvm-counter.h"
+#include "vmclock_math.h"
 
 #define FRAC_BITS_MAX	63
 /* Without the files on scaling the counter is not scaled: as guest_counter has it. */
@@ -155,4 +156,30 @@ int kvm_counter_read(const char *root, pid_t pid, struct guest_counter *counter)
 	if (!err)
 		*counter = found;
 	return err;
+}
+
+bool kvm_counter_is_known(const char *root, pid_t pid)
+{
+	struct guest_counter unused;
+	int err = pid ? kvm_counter_read(root, pid, &unused) : -ENOENT;
+
+	return !err || err == -EDOM;
+}
+
+/* Intel and AMD write the same ratio in two ways. */
+static bool is_same_ratio(const struct guest_counter *a, const struct guest_counter *b)
+{
+	return (vmclock_u128)a->ratio << b->frac_bits == (vmclock_u128)b->ratio << a->frac_bits;
+}
+
+bool kvm_counter_denies(const char *root, pid_t pid, const struct guest_counter *told,
+			uint64_t error)
+{
+	struct guest_counter now;
+	int err = pid ? kvm_counter_read(root, pid, &now) : -ENOENT;
+
+	if (err)
+		return err == -EDOM;
+	return !is_same_ratio(told, &now) ||
+	       (now.offset - told->offset > error && told->offset - now.offset > error);
 }

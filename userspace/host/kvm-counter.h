@@ -30,4 +30,26 @@
  */
 int kvm_counter_read(const char *root, pid_t pid, struct guest_counter *counter);
 
+/**
+ * kvm_counter_is_known() - does KVM know the machine?
+ * @root: see kvm_counter_read()
+ * @pid: the process
+ *
+ * Return: true if it tells a counter, or of several that differ.
+ */
+bool kvm_counter_is_known(const char *root, pid_t pid);
+
+/**
+ * kvm_counter_denies() - does KVM tell another counter than somebody else?
+ * @root: see kvm_counter_read()
+ * @pid: the process; 0: it is not known, and nobody to be asked
+ * @told: by somebody else
+ * @error: how far its offset may be off
+ *
+ * Return: true if so, or if the virtual CPUs differ; false also where KVM can't be
+ * asked.
+ */
+bool kvm_counter_denies(const char *root, pid_t pid, const struct guest_counter *told,
+			uint64_t error);
+
 #endif /* HOST_KVM_COUNTER_H */

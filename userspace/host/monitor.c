@@ -26,7 +26,7 @@ static void note(struct monitor *m, int err)
 static void complain(struct monitor *m, const char *what)
 {
 	if (m->trouble != what)
-		log_line("monitor %s: %s", m->path, what);
+		log_line("%s%s: %s", m->path ? "monitor " : "", m->path ?: m->kvm_root, what);
 	m->trouble = what;
 }
 
@@ -101,6 +101,7 @@ static enum life_measured do_measure(void *context)
 			 "KVM does not tell its counter");
 		return LIFE_UNKNOWN;
 	}
+	m->trouble = NULL;
 	if (now.offset == m->counter.offset && now.ratio == m->counter.ratio &&
 	    now.frac_bits == m->counter.frac_bits)
 		return LIFE_SAME;
@@ -155,6 +156,52 @@ static void ask(struct monitor *m)
 	qmp_execute(&m->qmp, "query-migrate", NULL, take_migration, m->now);
 }
 
+static bool is_denied(const struct monitor *m, const struct guest_counter *told,
+		      uint64_t error)
+{
+	return kvm_counter_denies(m->kvm_root, m->vm->options.qemu_pid, told, error);
+}
+
+static void log_denial(const struct monitor *m, const struct guest_counter *told)
+{
+	struct guest_counter now;
+
+	if (kvm_counter_read(m->kvm_root, m->vm->options.qemu_pid, &now))
+		log_line("the guest's counter was told, but by KVM its virtual CPUs differ");
+	else
+		log_line("the guest's counter was told to have the offset %lld and the ratio %llu / 2^%u, but by KVM that is %lld, %llu / 2^%u",
+			 (long long)told->offset, (unsigned long long)told->ratio, told->frac_bits,
+			 (long long)now.offset, (unsigned long long)now.ratio, now.frac_bits);
+}
+
+/*
+ * What was told is compared with what KVM says, and not replaced by it: while a guest
+ * runs guests of its own that may be their counter. Which of the two is right nobody
+ * here knows, so there is no time until they agree.
+ */
+static void check_told(struct monitor *m)
+{
+	if (!m->is_told || m->life.is_resetting || (!m->life.has_counter && !m->was_denied))
+		return;
+	if (!is_denied(m, &m->counter, m->counter_error)) {
+		if (m->was_denied && life_told(&m->life))
+			m->was_denied = false;
+	} else if (m->life.has_counter) {
+		log_denial(m, &m->counter);
+		m->was_denied = true;
+		life_disrupted(&m->life);
+	}
+}
+
+/* Without a monitor nobody else tells whether there is KVM. */
+static void look_at_kvm(struct monitor *m)
+{
+	check_told(m);
+	if (!m->path && !m->is_told && kvm_counter_is_known(m->kvm_root, m->vm->options.qemu_pid))
+		m->life.counter = LIFE_COUNTER_WATCHED;
+	life_poll(&m->life);
+}
+
 /* Under emulation it stands still with the VM; under KVM it does not. */
 static void take_accelerator(void *context, const json_t *result)
 {
@@ -168,6 +215,8 @@ static void take_accelerator(void *context, const json_t *result)
 								 LIFE_COUNTER_WATCHED;
 	if (is_first && m->life.counter == LIFE_COUNTER_WATCHED)
 		m->life.has_counter = do_measure(m) != LIFE_UNKNOWN;
+	/* Before there is a line for it. */
+	check_told(m);
 	life_connected(&m->life);
 }
 
@@ -271,6 +320,28 @@ static void on_closed(void *context, const char *why)
 		life_lost(&m->life);
 }
 
+/* There is nobody to hear: the page is there, and the VM taken to run. */
+static int open_unheard(struct monitor *m)
+{
+	const struct vm_options *o = &m->vm->options;
+
+	if (!m->is_told && kvm_counter_is_known(m->kvm_root, o->qemu_pid)) {
+		m->life.counter = LIFE_COUNTER_WATCHED;
+		m->life.has_counter = do_measure(m) != LIFE_UNKNOWN;
+	}
+	/* The page may be a file's, whose counter is the host's own. */
+	m->life.has_counter |= !vm_needs_counter(o);
+	m->error = start_vm(m);
+	if (m->error)
+		return m->error;
+	m->life.page = LIFE_FED;
+	life_assume_running(&m->life);
+	if (m->life.counter == LIFE_COUNTER_WATCHED && m->life.has_counter)
+		do_feed(m);
+	check_told(m);
+	return 0;
+}
+
 int monitor_open(struct monitor *m, struct vm *vm, struct clock *clock)
 {
 	const struct vm_options *o = &vm->options;
@@ -283,21 +354,13 @@ int monitor_open(struct monitor *m, struct vm *vm, struct clock *clock)
 	m->vm = vm;
 	m->clock = clock;
 	m->path = o->qmp_path;
-	m->kvm_root = KVM_COUNTER_ROOT;
+	m->kvm_root = m->kvm_root ?: KVM_COUNTER_ROOT;
 	m->counter = o->guest;
 	m->counter_error = o->offset_error;
+	m->is_told = o->has_tsc_offset;
 	qmp_init(&m->qmp, &qmp_user);
 	life_init(&m->life, &life_user, LIFE_COUNTER_STOPS, o->has_tsc_offset);
-	if (m->path)
-		return 0;
-	/* The page may be a file's, whose counter is the host's own. */
-	m->life.has_counter |= !vm_needs_counter(o);
-	m->error = start_vm(m);
-	if (!m->error) {
-		m->life.page = LIFE_FED;
-		life_assume_running(&m->life);
-	}
-	return m->error;
+	return m->path ? 0 : open_unheard(m);
 }
 
 static void look(struct monitor *m)
@@ -305,9 +368,10 @@ static void look(struct monitor *m)
 	int err;
 
 	m->next = m->now + MONITOR_INTERVAL_NS;
-	if (m->qmp.state == QMP_READY) {
+	if (m->qmp.state == QMP_READY)
 		ask(m);
-		life_poll(&m->life);
+	if (m->qmp.state == QMP_READY || !m->path) {
+		look_at_kvm(m);
 	} else if (m->qmp.fd < 0) {
 		err = qmp_connect(&m->qmp, m->path, m->now);
 		if (err)
@@ -328,14 +392,21 @@ static void check_page(struct monitor *m)
 
 int monitor_work(struct monitor *m, short revents)
 {
-	if (!m->path)
+	if (!monitor_is_busy(m))
 		return m->error;
 	m->now = now_ns();
-	qmp_work(&m->qmp, revents, m->now);
-	if (m->now >= m->next)
+	if (m->path)
+		qmp_work(&m->qmp, revents, m->now);
+	if (m->now >= m->next && !m->error)
 		look(m);
-	check_page(m);
+	if (m->path)
+		check_page(m);
 	return m->error;
+}
+
+bool monitor_is_busy(const struct monitor *m)
+{
+	return m->path || m->vm->options.qemu_pid;
 }
 
 int monitor_tick(struct monitor *m)
@@ -349,6 +420,9 @@ int monitor_tick(struct monitor *m)
 int monitor_overwritten(struct monitor *m)
 {
 	life_overwritten(&m->life);
+	/* QEMU is about to write the counter as well, and no monitor says when it has. */
+	if (!m->path)
+		m->next = now_ns() + MONITOR_INTERVAL_NS;
 	return m->error;
 }
 
@@ -385,6 +459,10 @@ int monitor_set_counter(struct monitor *m, const struct guest_counter *guest,
 
 	if (!guest->ratio || guest->frac_bits > 63)
 		return -EINVAL;
+	if (m->life.counter != LIFE_COUNTER_WATCHED && is_denied(m, guest, offset_error)) {
+		log_denial(m, guest);
+		return -EDOM;
+	}
 	m->counter = *guest;
 	m->counter_error = offset_error;
 	if (!life_told(&m->life)) {
@@ -392,6 +470,8 @@ int monitor_set_counter(struct monitor *m, const struct guest_counter *guest,
 		m->counter_error = error_before;
 		return -EBUSY;
 	}
+	m->is_told = true;
+	m->was_denied = false;
 	/* If it was fed already. If it is not fed yet, do_feed() will. */
 	if (m->life.page == LIFE_FED)
 		do_feed(m);

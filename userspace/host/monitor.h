@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Follows the life of a QEMU by its monitor, finds its page by the monitor's socket,
- * and keeps that page as life.h says: what is between qmp.h, life.h and vm.h.
+ * and keeps that page as life.h says: what is between qmp.h, life.h and vm.h. Where KVM
+ * tells the counter of the process it is asked for that, with a monitor or without one.
  */
 #ifndef HOST_MONITOR_H
 #define HOST_MONITOR_H
@@ -22,7 +23,7 @@
  * @clock: for that
  * @path: the monitor's socket, or NULL: nobody tells
  * @continues: a VM that came in is continued by us
- * @kvm_root: KVM_COUNTER_ROOT
+ * @kvm_root: KVM_COUNTER_ROOT, but for tests
  * @qmp: the connection
  * @life: what is known
  * @pid: whose socket it is
@@ -30,6 +31,8 @@
  * @outdated: the first of them, that were asked for before the latest reset
  * @counter: the guest's counter as it was told or measured last
  * @counter_error: ticks by which that may be wrong
+ * @is_told: it was told, and by somebody else than KVM
+ * @was_denied: and then KVM said something else
  * @trouble: what was logged last, or NULL
  * @next: when to ask, or to connect, again; CLOCK_MONOTONIC in ns
  * @now: the same clock, at the latest monitor_work()
@@ -48,6 +51,8 @@ struct monitor {
 	unsigned int outdated;
 	struct guest_counter counter;
 	uint64_t counter_error;
+	bool is_told;
+	bool was_denied;
 	const char *trouble;
 	int64_t next;
 	int64_t now;
@@ -56,7 +61,7 @@ struct monitor {
 
 /**
  * monitor_open() - begin
- * @m: all zero; not to be moved from here on
+ * @m: all zero but for @kvm_root, if it is not the usual one; not to be moved from here on
  * @vm: @options is filled in, the rest is zero; stays the caller's
  * @clock: started
  *
@@ -71,12 +76,18 @@ int monitor_open(struct monitor *m, struct vm *vm, struct clock *clock);
  * @m: opened
  * @revents: what poll(2) said of @m->qmp.fd, for qmp_events()
  *
- * To be called every MONITOR_INTERVAL_NS at the latest, if there is a @path.
+ * To be called every MONITOR_INTERVAL_NS at the latest, if monitor_is_busy().
  *
  * Return: 0, or a negative errno value: the page can't be kept; the reason has been
  * logged.
  */
 int monitor_work(struct monitor *m, short revents);
+
+/**
+ * monitor_is_busy() - is there somebody to be asked, QEMU or KVM?
+ * @m: opened
+ */
+bool monitor_is_busy(const struct monitor *m);
 
 /**
  * monitor_tick() - vm_tick(), if that is of use now
@@ -125,8 +136,9 @@ int monitor_disrupt(struct monitor *m);
  * @guest: from the host's counter to the guest's
  * @offset_error: ticks of the guest's counter by which it may be wrong
  *
- * Return: 0; -EINVAL if that is no counter; -EBUSY if the VM does not run now, or
- * is not heard, or has a counter that is measured; or as monitor_work().
+ * Return: 0; -EINVAL if that is no counter; -EDOM if KVM tells another one; -EBUSY if
+ * the VM does not run now, or is not heard, or has a counter that is measured; or as
+ * monitor_work().
  */
 int monitor_set_counter(struct monitor *m, const struct guest_counter *guest,
 			uint64_t offset_error);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A guest writes its TSC or TSC_ADJUST, and KVM's files say so: the page follows.
- * The QEMU is this process: it has a memfd of the right name and a monitor's socket.
- * KVM's files are a tree of the test's.
+ * A guest writes its TSC or TSC_ADJUST, and KVM's files say so: the page follows, or has
+ * no time if the operator says otherwise. The QEMU is this process: it has a memfd of the
+ * right name and, but for those that are told to do without, a monitor's socket. KVM's
+ * files are a tree of the test's.
  */
 #define _GNU_SOURCE	/* accept4(), memfd_create() */
 #include <fcntl.h>
@@ -57,6 +58,16 @@ static void set_offsets(long long offset)
 {
 	for (int cpu = 0; cpu < CPUS; cpu++)
 		set_offset(cpu, offset);
+}
+
+/* KVM does not know this process any more. */
+static void forget_machine(void)
+{
+	char from[160], to[160];
+
+	snprintf(from, sizeof(from), "%s/%d-9", t.root, (int)getpid());
+	snprintf(to, sizeof(to), "%s/1-9", t.root);
+	is_int(rename(from, to), 0);
 }
 
 static void make_qemu(void)
@@ -138,7 +149,8 @@ static void look(void)
 
 		poll(&p, 1, 0);
 		is_int(monitor_work(&t.monitor, p.fd < 0 ? 0 : p.revents), 0);
-		serve();
+		if (t.monitor.path)
+			serve();
 	}
 }
 
@@ -156,23 +168,37 @@ static void tick(void)
 	}
 }
 
-/* @offset: as the operator tells it, or NULL */
-static void begin(const long long *offset)
+/* With the page and KVM's files as they are. */
+static void start_daemon(bool has_monitor, const long long *offset)
 {
-	fake_reset();
-	make_qemu();
 	t.may_answer = UINT_MAX;
-	set_offsets(BEFORE);
 	t.fed = fed_new(NULL, offset);
-	t.fed->vm.options.qmp_path = t.socket;
+	if (has_monitor)
+		t.fed->vm.options.qmp_path = t.socket;
+	else
+		t.fed->vm.options.qemu_pid = getpid();
 	if (offset)
 		t.fed->vm.options.guest.offset = *offset;
 	is_int(clock_start(&t.fed->clock), 0);
 	memset(&t.monitor, 0, sizeof(t.monitor));
-	is_int(monitor_open(&t.monitor, &t.fed->vm, &t.fed->clock), 0);
 	t.monitor.kvm_root = t.root;
+	is_int(monitor_open(&t.monitor, &t.fed->vm, &t.fed->clock), 0);
 	look();
 	tick();
+}
+
+/* @offset: as the operator tells it, or NULL */
+static void begin_with(bool has_monitor, const long long *offset)
+{
+	fake_reset();
+	make_qemu();
+	set_offsets(BEFORE);
+	start_daemon(has_monitor, offset);
+}
+
+static void begin(const long long *offset)
+{
+	begin_with(true, offset);
 }
 
 static void end(void)
@@ -182,7 +208,8 @@ static void end(void)
 	monitor_close(&t.monitor);
 	fed_stop(t.fed);
 	free(t.fed);
-	close(t.server);
+	if (t.server >= 0)
+		close(t.server);
 	close(t.listener);
 	munmap(t.page, TARGET_SIZE);
 	close(t.page_fd);
@@ -350,17 +377,159 @@ TAP_TEST(a_counter_that_can_not_be_read_any_more_is_silence)
 	end();
 }
 
-/* LIFE.md says so. */
-TAP_TEST(a_counter_that_was_told_is_not_looked_at)
+/* Two witnesses, and nobody here knows which of them is right: LIFE.md says why. */
+static void check_told(bool has_monitor)
 {
 	const long long told = BEFORE;
+	uint64_t marker;
 
-	begin(&told);
+	begin_with(has_monitor, &told);
 	ok(is_fed_for(BEFORE));
+	marker = page().disruption_marker;
+	look();
+	ok(is_fed_for(BEFORE) && page().disruption_marker == marker);
+	set_offsets(AFTER);
+	look();
+	ok(is_quiet() && page().disruption_marker != marker);
+	tick();
+	look();
+	tick();
+	ok(is_quiet());
+	set_offsets(BEFORE);
+	look();
+	tick();
+	ok(is_fed_for(BEFORE) && page().disruption_marker != marker);
+	end();
+}
+
+TAP_TEST(a_counter_that_was_told_has_no_time_while_kvm_denies_it)
+{
+	check_told(true);
+}
+
+TAP_TEST(so_it_is_without_a_monitor)
+{
+	check_told(false);
+}
+
+static void check_told_falsely(bool has_monitor)
+{
+	const struct guest_counter right = { .ratio = 1, .frac_bits = 0, .offset = BEFORE };
+	const struct guest_counter wrong = { .ratio = 1, .frac_bits = 0, .offset = AFTER };
+	const long long told = AFTER;
+
+	begin_with(has_monitor, &told);
+	ok(is_quiet());
+	is_int(monitor_set_counter(&t.monitor, &wrong, 1000), -EDOM);
+	tick();
+	ok(is_quiet());
+	is_int(monitor_set_counter(&t.monitor, &right, 0), 0);
+	tick();
+	ok(is_fed_for(BEFORE));
+	end();
+}
+
+TAP_TEST(a_counter_that_is_told_falsely_is_never_used)
+{
+	check_told_falsely(true);
+	check_told_falsely(false);
+}
+
+TAP_TEST(a_counter_that_is_told_as_well_as_it_is_known_is_used)
+{
+	const struct guest_counter near = { .ratio = 1, .frac_bits = 0, .offset = BEFORE - 500 };
+	const long long told = AFTER;
+
+	begin_with(false, &told);
+	is_int(monitor_set_counter(&t.monitor, &near, 499), -EDOM);
+	is_int(monitor_set_counter(&t.monitor, &near, 500), 0);
+	tick();
+	look();
+	ok(is_fed_for(BEFORE));
+	end();
+}
+
+/* Emulation, or debugfs is not there or not for us. */
+TAP_TEST(a_counter_that_was_told_is_used_where_kvm_can_not_be_asked)
+{
+	const long long told = AFTER;
+
+	for (int has_monitor = 0; has_monitor < 2; has_monitor++) {
+		fake_reset();
+		make_qemu();
+		set_offset(0, BEFORE);
+		forget_machine();
+		start_daemon(has_monitor, &told);
+		look();
+		ok(is_fed_for(AFTER));
+		end();
+	}
+}
+
+TAP_TEST(without_a_monitor_and_an_offset_the_page_follows_kvm)
+{
+	uint64_t marker;
+
+	begin_with(false, NULL);
+	ok(is_fed_for(BEFORE));
+	marker = page().disruption_marker;
+	look();
+	ok(is_fed_for(BEFORE) && page().disruption_marker == marker);
+	set_offset(CPUS - 1, AFTER);
+	look();
+	tick();
+	ok(is_quiet() && page().disruption_marker != marker);
 	set_offsets(AFTER);
 	look();
 	tick();
+	ok(is_fed_for(AFTER));
+	end();
+}
+
+/* As root mounts debugfs late. */
+TAP_TEST(without_both_the_page_waits_for_kvm_to_tell)
+{
+	fake_reset();
+	make_qemu();
+	start_daemon(false, NULL);
+	ok(is_quiet());
+	set_offsets(BEFORE);
+	look();
+	tick();
 	ok(is_fed_for(BEFORE));
+	end();
+}
+
+/* QEMU has loaded a snapshot, and writes the counter in a moment. */
+TAP_TEST(without_a_monitor_qemu_is_given_time_after_it_wrote_the_page)
+{
+	uint64_t marker;
+
+	begin_with(false, NULL);
+	marker = page().disruption_marker;
+	is_int(monitor_overwritten(&t.monitor), 0);
+	ok(is_quiet() && page().disruption_marker != marker);
+	is_int(monitor_work(&t.monitor, 0), 0);
+	tick();
+	ok(is_quiet());
+	set_offsets(AFTER);
+	kernel.monotonic_ns += MONITOR_INTERVAL_NS;
+	is_int(monitor_work(&t.monitor, 0), 0);
+	tick();
+	ok(is_fed_for(AFTER));
+	end();
+}
+
+TAP_TEST(a_daemon_that_is_started_again_goes_on_under_the_marker)
+{
+	uint64_t marker;
+
+	begin_with(false, NULL);
+	marker = page().disruption_marker;
+	fed_stop(t.fed);
+	free(t.fed);
+	start_daemon(false, NULL);
+	ok(is_fed_for(BEFORE) && page().disruption_marker == marker);
 	end();
 }
 
