@@ -161,20 +161,62 @@ void life_status(struct life *l, const char *name)
 	settle(l);
 }
 
+static enum life_migration migration_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum life_migration migration;
+	} over[] = {
+		{ "none", LIFE_NO_MIGRATION }, { "completed", LIFE_COMPLETED },
+		{ "cancelled", LIFE_GIVEN_UP }, { "failed", LIFE_GIVEN_UP },
+	};
+
+	for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
+		if (!strcmp(name, over[i].name))
+			return over[i].migration;
+	return LIFE_LEAVING;
+}
+
+/* The latest look at its counter may have been a while ago. */
+static void release(struct life *l)
+{
+	l->is_held = false;
+	if (l->counter == LIFE_COUNTER_WATCHED && l->run == LIFE_RUNNING)
+		measure(l);
+}
+
+/*
+ * Nothing is sent any more, and what was sent runs nowhere: the page is this VM's alone. But
+ * it has to be the end of what the VM was held for. Events of a migration that was over by
+ * then may have waited to be read, so nothing counts before the answer does, nor the end of
+ * one that was under way by then. And an end that was heard of already is that old one's.
+ */
+static void give_up(struct life *l, enum life_migration before)
+{
+	if (l->is_held && l->is_answered && !l->is_older && before != LIFE_GIVEN_UP)
+		release(l);
+}
+
 void life_migration(struct life *l, const char *name)
 {
-	static const char *const over[] = { "none", "completed", "failed", "cancelled" };
-	bool is_over = false;
+	enum life_migration before = l->migration;
 
 	if (l->run == LIFE_INCOMING)
 		return;
-	for (size_t i = 0; i < sizeof(over) / sizeof(over[0]); i++)
-		is_over = is_over || !strcmp(name, over[i]);
+	l->migration = migration_of(name);
 	/* Only from now on: a VM that ran on after it was saved is not stopped by that. */
-	if (l->is_leaving && !strcmp(name, "completed"))
+	if (l->is_leaving && l->migration == LIFE_COMPLETED)
 		stopped(l);
-	l->is_leaving = !is_over;
+	if (l->migration == LIFE_GIVEN_UP)
+		give_up(l, before);
+	l->is_leaving = l->migration == LIFE_LEAVING;
+	l->is_older = l->is_older && l->is_leaving;
 	settle(l);
+}
+
+void life_answered(struct life *l)
+{
+	l->is_answered = true;
 }
 
 void life_event(struct life *l, const char *name)
@@ -213,12 +255,14 @@ void life_overwritten(struct life *l)
 void life_hold(struct life *l)
 {
 	l->is_held = true;
+	l->is_answered = false;
+	l->is_older = l->migration == LIFE_LEAVING || !l->is_heard;
 	settle(l);
 }
 
 void life_release(struct life *l)
 {
-	l->is_held = false;
+	release(l);
 	settle(l);
 }
 

@@ -45,6 +45,14 @@ enum life_page {
 	LIFE_FED,
 };
 
+/* What was heard last of what leaves this QEMU. */
+enum life_migration {
+	LIFE_NO_MIGRATION,
+	LIFE_LEAVING,
+	LIFE_COMPLETED,
+	LIFE_GIVEN_UP,		/* cancelled or failed */
+};
+
 /**
  * struct life_user - what is done
  * @open: the page may be written from now on; it is made quiet; if the VM came in,
@@ -76,7 +84,10 @@ struct life_user {
  * @is_heard: it is connected
  * @was_deaf: it was not, after it had been
  * @is_leaving: a migration or save is under way
+ * @migration: the last that was heard of one, whoever heard it
  * @is_held: by life_hold()
+ * @is_answered: since then life_answered() was called
+ * @is_older: what was, or may have been, under way by then may still be
  * @has_counter: the relation of the counters is known
  * @is_resetting: a reset was told of, and may not be over
  * @is_stale: it was lost when the page could not be written yet
@@ -91,7 +102,10 @@ struct life {
 	bool is_heard;
 	bool was_deaf;
 	bool is_leaving;
+	enum life_migration migration;
 	bool is_held;
+	bool is_answered;
+	bool is_older;
 	bool has_counter;
 	bool is_resetting;
 	bool is_stale;
@@ -148,6 +162,15 @@ void life_status(struct life *l, const char *name);
 void life_migration(struct life *l, const char *name);
 
 /**
+ * life_answered() - an answer to query-migrate has come that was asked for after life_hold()
+ * @l: connected; life_migration() was told the answer
+ *
+ * QEMU tells all in its order. So what is heard of migrations from now on has happened
+ * after life_hold(), and does not tell of one that it was not for.
+ */
+void life_answered(struct life *l);
+
+/**
  * life_event() - an event of the monitor, but for MIGRATION
  * @l: connected
  * @name: its name; one that says nothing is ignored
@@ -170,12 +193,14 @@ void life_overwritten(struct life *l);
  * life_hold() - the operator will save or migrate the VM
  * @l: initialised
  *
- * When this returns the page is quiet, or was never touched.
+ * When this returns the page is quiet, or was never touched. Ask what migrations do, for
+ * life_answered(). If one is under way or begins by then or later, and is cancelled or
+ * fails, that ends this as life_release() does.
  */
 void life_hold(struct life *l);
 
 /**
- * life_release() - the operator has done it, or has not
+ * life_release() - the operator has saved it, or has not begun anything
  * @l: initialised
  */
 void life_release(struct life *l);

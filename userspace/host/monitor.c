@@ -127,15 +127,21 @@ static void do_cont(void *context)
 
 /* What the monitor says. Answers come in the order in which they were asked for. */
 
+static bool is_up_to_date(struct monitor_asked *asked)
+{
+	bool is_outdated = asked->outdated;
+
+	asked->count--;
+	asked->outdated -= is_outdated;
+	return !is_outdated;
+}
+
 static void take_status(void *context, const json_t *result)
 {
 	struct monitor *m = context;
 	const char *name = json_string_value(json_object_get(result, "status"));
 
-	m->asked--;
-	if (m->outdated)
-		m->outdated--;
-	else if (name)
+	if (is_up_to_date(&m->status) && name)
 		life_status(&m->life, name);
 }
 
@@ -144,16 +150,26 @@ static void take_migration(void *context, const json_t *result)
 {
 	struct monitor *m = context;
 	const char *name = json_string_value(json_object_get(result, "status"));
+	bool is_new = is_up_to_date(&m->migration);
 
-	if (result)
-		life_migration(&m->life, name ?: "none");
+	if (!result)
+		return;
+	life_migration(&m->life, name ?: "none");
+	if (is_new)
+		life_answered(&m->life);
+}
+
+static void ask_migration(struct monitor *m)
+{
+	if (!qmp_execute(&m->qmp, "query-migrate", NULL, take_migration, m->now))
+		m->migration.count++;
 }
 
 static void ask(struct monitor *m)
 {
 	if (!qmp_execute(&m->qmp, "query-status", NULL, take_status, m->now))
-		m->asked++;
-	qmp_execute(&m->qmp, "query-migrate", NULL, take_migration, m->now);
+		m->status.count++;
+	ask_migration(m);
 }
 
 static bool is_denied(const struct monitor *m, const struct guest_counter *told,
@@ -273,8 +289,7 @@ static void on_ready(void *context)
 		return;
 	}
 	m->trouble = NULL;
-	m->asked = 0;
-	m->outdated = 0;
+	m->status = m->migration = (struct monitor_asked){ 0 };
 	/* QEMU's page is that of the socket's owner, if the operator has not said. */
 	if (!m->vm->options.qemu_pid)
 		m->vm->options.qemu_pid = m->pid;
@@ -291,7 +306,7 @@ static void on_ready(void *context)
  */
 static void await_reset(struct monitor *m)
 {
-	m->outdated = m->asked;
+	m->status.outdated = m->status.count;
 	ask(m);
 }
 
@@ -429,6 +444,10 @@ int monitor_overwritten(struct monitor *m)
 int monitor_prepare(struct monitor *m)
 {
 	life_hold(&m->life);
+	m->migration.outdated = m->migration.count;
+	ask_migration(m);
+	/* QEMU has the question before the operator has our answer. */
+	qmp_work(&m->qmp, 0, m->now);
 	return m->error;
 }
 

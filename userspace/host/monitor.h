@@ -18,6 +18,16 @@
 #define MONITOR_INTERVAL_NS	1000000000LL
 
 /**
+ * struct monitor_asked - answers that are still to come
+ * @count: all of them, in the order in which they were asked for
+ * @outdated: the first of them: asked for before something that they don't tell of
+ */
+struct monitor_asked {
+	unsigned int count;
+	unsigned int outdated;
+};
+
+/**
  * struct monitor - a VM and who tells of its life
  * @vm: its page; not started before the VM is known to run, or to be there
  * @clock: for that
@@ -27,8 +37,8 @@
  * @qmp: the connection
  * @life: what is known
  * @pid: whose socket it is
- * @asked: answers to query-status that are still to come
- * @outdated: the first of them, that were asked for before the latest reset
+ * @status: query-status; outdated by a reset
+ * @migration: query-migrate; outdated by monitor_prepare()
  * @counter: the guest's counter as it was told or measured last
  * @counter_error: ticks by which that may be wrong
  * @is_told: it was told, and by somebody else than KVM
@@ -47,8 +57,8 @@ struct monitor {
 	struct qmp qmp;
 	struct life life;
 	pid_t pid;
-	unsigned int asked;
-	unsigned int outdated;
+	struct monitor_asked status;
+	struct monitor_asked migration;
 	struct guest_counter counter;
 	uint64_t counter_error;
 	bool is_told;
@@ -109,13 +119,13 @@ int monitor_overwritten(struct monitor *m);
  * monitor_prepare() - the operator will save or migrate the VM
  * @m: opened
  *
- * Return: 0: the page says INITIALIZING, until monitor_resume(); or as
- * monitor_work().
+ * Return: 0: the page says INITIALIZING, until monitor_resume(), or until what is
+ * begun now is cancelled or fails; or as monitor_work().
  */
 int monitor_prepare(struct monitor *m);
 
 /**
- * monitor_resume() - the operator has saved it, or has given that up
+ * monitor_resume() - the operator has saved it, or has not begun anything
  * @m: opened
  *
  * Return: as monitor_work().

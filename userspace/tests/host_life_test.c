@@ -11,6 +11,9 @@
 /*
  * @relation: of the guest's counter to the host's, by a number
  * @told: the one that lines are made for
+ * @prepared: the page has to be quiet, until the operator says or the migration
+ *	that it is for has no end: @sent, if that is under way
+ * @was_deaf: not everything was heard since then
  * @page_relation: the one that the line on the page was made for
  * @page_fed: status and line are good
  * @image_*: the same of the page that was saved last
@@ -19,6 +22,8 @@ static struct world {
 	struct life life;
 	enum life_counter kind;
 	bool running, loading, leaving, connected, overwritten, is_unclear;
+	bool prepared, sent, was_deaf;
+	const char *migration;
 	int relation, told, page_relation, image_relation;
 	bool page_fed, image_fed;
 	unsigned int opened, came_in, hushed, disrupted, fed, continued;
@@ -92,6 +97,7 @@ static void begin(enum life_counter kind, bool continues)
 
 	memset(&w, 0, sizeof(w));
 	w.kind = kind;
+	w.migration = "none";
 	life_init(&w.life, &user, kind, true);
 }
 
@@ -114,6 +120,7 @@ static void hear(const char *event)
 
 static void hear_migration(const char *status)
 {
+	w.migration = status;
 	if (w.connected)
 		life_migration(&w.life, status);
 }
@@ -146,18 +153,38 @@ static void act_reset(void)
 
 static void act_migrate(void)
 {
+	if (w.leaving)
+		return;
 	w.leaving = true;
+	w.sent = w.prepared;
 	hear_migration("setup");
 	hear_migration("active");
+}
+
+static void end_migration(void)
+{
+	w.leaving = false;
+	w.prepared = w.prepared && !w.sent;
 }
 
 static void act_cancel(void)
 {
 	if (!w.leaving)
 		return;
-	w.leaving = false;
 	hear_migration("cancelling");
+	end_migration();
 	hear_migration("cancelled");
+}
+
+/* QEMU has stopped the VM by then, or has not: this time it has. */
+static void act_fail(void)
+{
+	if (!w.leaving)
+		return;
+	act_stop();
+	end_migration();
+	hear_migration("failed");
+	act_cont();
 }
 
 static void act_complete(void)
@@ -165,7 +192,7 @@ static void act_complete(void)
 	if (!w.leaving)
 		return;
 	act_stop();
-	w.leaving = false;
+	w.leaving = w.sent = false;
 	hear_migration("device");
 	hear_migration("completed");
 }
@@ -196,6 +223,17 @@ static void act_lose(void)
 	if (w.connected)
 		life_lost(&w.life);
 	w.connected = false;
+	w.was_deaf = true;
+}
+
+/* QEMU answers what it was asked a moment ago. */
+static void act_answer(void)
+{
+	if (!w.connected)
+		return;
+	life_status(&w.life, w.running ? "running" : "paused");
+	life_migration(&w.life, w.migration);
+	life_answered(&w.life);
 }
 
 static void act_connect(void)
@@ -204,18 +242,22 @@ static void act_connect(void)
 		return;
 	w.connected = true;
 	life_connected(&w.life);
-	life_status(&w.life, w.running ? "running" : "paused");
-	life_migration(&w.life, w.leaving ? "active" : "none");
+	act_answer();
 }
 
 static void act_hold(void)
 {
+	w.prepared = true;
+	w.sent = false;
+	w.was_deaf = !w.connected;
 	life_hold(&w.life);
 	ok(!w.page_fed);
+	act_answer();
 }
 
 static void act_release(void)
 {
+	w.prepared = false;
 	life_release(&w.life);
 }
 
@@ -233,16 +275,9 @@ static void act_poll(void)
 	life_poll(&w.life);
 }
 
-/* QEMU answers what it was asked a moment ago. */
-static void act_answer(void)
-{
-	if (w.connected)
-		life_status(&w.life, w.running ? "running" : "paused");
-}
-
 static void (*const acts[])(void) = {
-	act_stop, act_cont, act_reset, act_migrate, act_cancel, act_complete, act_save,
-	act_load, act_lose, act_connect, act_hold, act_release, act_tell, act_poll,
+	act_stop, act_cont, act_reset, act_migrate, act_cancel, act_fail, act_complete,
+	act_save, act_load, act_lose, act_connect, act_hold, act_release, act_tell, act_poll,
 	act_answer,
 };
 
@@ -255,15 +290,19 @@ static void (*const acts[])(void) = {
 static bool is_kept(void)
 {
 	return !(w.running && w.page_fed && w.page_relation != w.relation) &&
-	       !(w.life.is_held && w.page_fed);
+	       !(w.prepared && w.page_fed);
 }
 
-/* When all is well again the page is fed. */
+/*
+ * When all is well again the page is fed. The operator has nothing to say for that if the
+ * VM was prepared for what was given up, and everything was heard.
+ */
 static bool recovers(void)
 {
 	act_connect();
-	act_release();
 	act_cancel();
+	if (w.prepared || w.was_deaf)
+		act_release();
 	act_cont();
 	act_tell();
 	act_poll();
@@ -274,7 +313,7 @@ static bool recovers(void)
 static void say_order(const unsigned int *order, unsigned int count)
 {
 	static const char *const names[] = {
-		"stop", "cont", "reset", "migrate", "cancel", "complete", "save", "load",
+		"stop", "cont", "reset", "migrate", "cancel", "fail", "complete", "save", "load",
 		"lose", "connect", "hold", "release", "tell", "poll",
 		"answer",
 	};
@@ -477,6 +516,106 @@ TAP_TEST(a_cancelled_migration_ends_the_silence)
 	life_migration(&w.life, "failed");
 	ok(w.page_fed);
 	is_int(w.disrupted, 0);
+}
+
+TAP_TEST(prepared_for_a_migration_it_is_quiet_until_that_is_given_up)
+{
+	static const char *const ends[] = { "cancelled", "failed" };
+
+	for (int i = 0; i < 2; i++) {
+		begin_running(LIFE_COUNTER_RUNS);
+		act_hold();
+		ok(!w.page_fed);
+		act_migrate();
+		life_migration(&w.life, "pre-switchover");
+		ok(!w.page_fed);
+		life_migration(&w.life, ends[i]);
+		ok(w.page_fed);
+		is_int(w.disrupted, 0);
+	}
+}
+
+TAP_TEST(prepared_for_what_does_not_begin_it_is_quiet_until_the_operator_says)
+{
+	begin_running(LIFE_COUNTER_RUNS);
+	act_hold();
+	act_stop();
+	act_cont();
+	act_answer();
+	act_poll();
+	ok(!w.page_fed);
+	act_release();
+	ok(w.page_fed);
+}
+
+TAP_TEST(a_vm_that_has_left_is_not_released_by_that)
+{
+	begin_running(LIFE_COUNTER_RUNS);
+	act_hold();
+	act_migrate();
+	act_complete();
+	act_cont();
+	act_answer();
+	ok(!w.page_fed);
+	act_release();
+	ok(w.page_fed);
+}
+
+TAP_TEST(a_watched_counter_is_looked_at_before_a_vm_that_stays_is_fed)
+{
+	begin_running(LIFE_COUNTER_WATCHED);
+	act_hold();
+	act_migrate();
+	w.relation++;
+	act_cancel();
+	ok(w.page_fed);
+	is_int(w.page_relation, 1);
+	is_int(w.disrupted, 1);
+}
+
+TAP_TEST(the_end_of_a_migration_from_before_releases_nothing)
+{
+	begin_running(LIFE_COUNTER_RUNS);
+	act_migrate();
+	life_hold(&w.life);
+	life_migration(&w.life, "active");
+	life_answered(&w.life);
+	life_migration(&w.life, "cancelled");
+	ok(!w.page_fed);
+	life_migration(&w.life, "setup");
+	life_migration(&w.life, "failed");
+	ok(w.page_fed);
+}
+
+TAP_TEST(an_event_that_waited_to_be_read_releases_nothing)
+{
+	begin_running(LIFE_COUNTER_RUNS);
+	act_hold();
+	life_hold(&w.life);
+	life_migration(&w.life, "setup");
+	life_migration(&w.life, "failed");
+	ok(!w.page_fed);
+	life_migration(&w.life, "failed");
+	life_answered(&w.life);
+	life_migration(&w.life, "failed");
+	ok(!w.page_fed);
+	life_migration(&w.life, "setup");
+	ok(!w.page_fed);
+	life_migration(&w.life, "failed");
+	ok(w.page_fed);
+}
+
+TAP_TEST(a_migration_that_was_given_up_unheard_is_known_by_the_answer)
+{
+	begin_running(LIFE_COUNTER_RUNS);
+	act_hold();
+	act_migrate();
+	act_lose();
+	act_cancel();
+	ok(!w.page_fed);
+	act_connect();
+	act_tell();
+	ok(w.page_fed);
 }
 
 TAP_TEST(a_vm_that_was_saved_long_ago_is_not_stopped_by_that)

@@ -34,6 +34,7 @@ class Qemu:
                       "query-migrate": {}}
         self.seen = []
         self.on_cont = lambda: None
+        self.on_asked = lambda name: None
         self.connection = None
         self.fd = os.memfd_create("vmclock_page")
         os.truncate(self.fd, 4096)
@@ -68,6 +69,7 @@ class Qemu:
         self.say(GREETING)
         for line in self.connection.makefile("r"):
             command = json.loads(line)
+            self.on_asked(command["execute"])
             self.seen.append(command["execute"])
             if command["execute"] == "cont":
                 self.on_cont()
@@ -165,6 +167,17 @@ class Fed:
                 return False
             return True
         wait_for(is_told, "the counter is told")
+
+    def prepare(self):
+        """And QEMU has said what migrations do, as by the time that a real one begins."""
+        self.ctl("prepare")
+        self.wait_answered()
+
+    def wait_answered(self):
+        """The first may be a question from before, and the third comes after an answer."""
+        before = self.qemu.seen.count("query-migrate")
+        wait_for(lambda: self.qemu.seen.count("query-migrate") >= before + 3,
+                 "the daemon asks")
 
     def restart(self):
         self.hostd.stop()
@@ -270,6 +283,78 @@ def prepared_the_page_is_quiet_before_the_answer(tmp):
         f.ctl("resume")
         f.qemu.wait(SYNCHRONIZED)
         check(f.qemu.marker() == marker, "the marker is another one")
+
+
+def prepared_and_given_up_it_is_fed_again(tmp):
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        marker = f.qemu.marker()
+        for end in ("cancelled", "failed"):
+            f.prepare()
+            for status in ("setup", "active"):
+                f.qemu.migrate(status)
+            f.qemu.stays(INITIALIZING, 1.5)
+            f.qemu.migrate(end)
+            f.qemu.wait(SYNCHRONIZED)
+        check(f.qemu.marker() == marker, "the marker is another one")
+        check('"prepared":false' in f.ctl("status", "--json"), "the status says otherwise")
+
+
+def prepared_and_given_up_while_nobody_hears_it_is_fed_again(tmp):
+    with Fed(tmp, "--tsc-offset=12345", kvm=True) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.prepare()
+        f.qemu.migrate("active")
+        wait_for(lambda: '"migrating":true' in f.ctl("status", "--json"), "it has heard")
+        f.qemu.state["query-migrate"] = {"status": "cancelled"}
+        marker = f.qemu.marker()
+        f.qemu.hang_up()
+        wait_for(lambda: f.qemu.marker() != marker, "it connects again")
+        wait_for(lambda: '"run":"running"' in f.ctl("status", "--json"), "it has heard")
+        f.tell(12345)
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def a_machine_that_has_left_is_not_fed_by_that(tmp):
+    with fed(tmp, kvm=True) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.prepare()
+        f.qemu.migrate("active")
+        f.qemu.run("STOP", "postmigrate")
+        f.qemu.migrate("completed")
+        f.qemu.run("RESUME", "running")
+        f.qemu.stays(INITIALIZING)
+        f.ctl("resume")
+        f.qemu.wait(SYNCHRONIZED)
+
+
+def what_is_heard_late_of_an_older_migration_ends_nothing(tmp):
+    asked, may_answer = [], threading.Semaphore(0)
+
+    def hold_back(name):
+        asked.append(name)
+        may_answer.acquire()
+
+    with fed(tmp) as f:
+        f.qemu.wait(SYNCHRONIZED)
+        f.qemu.on_asked = hold_back
+        wait_for(lambda: asked, "it asks")
+        f.ctl("prepare")
+        # All that it had asked before that is answered before the older one is heard of.
+        while asked.count("query-migrate") < 2:
+            count = len(asked)
+            may_answer.release()
+            wait_for(lambda: len(asked) > count, "it has asked more")
+        for status in ("setup", "failed"):
+            f.qemu.migrate(status)
+        f.qemu.on_asked = lambda name: None
+        may_answer.release()
+        f.wait_answered()
+        f.qemu.event("MIGRATION", status="failed")
+        f.qemu.stays(INITIALIZING)
+        for status in ("setup", "failed"):
+            f.qemu.migrate(status)
+        f.qemu.wait(SYNCHRONIZED)
 
 
 def a_migration_is_silence_until_it_is_cancelled(tmp):
@@ -544,6 +629,10 @@ TESTS = [
     a_restart_tells_of_the_coming_disruption_all_the_same,
     under_kvm_a_counter_that_was_told_outlives_a_stop,
     prepared_the_page_is_quiet_before_the_answer,
+    prepared_and_given_up_it_is_fed_again,
+    prepared_and_given_up_while_nobody_hears_it_is_fed_again,
+    a_machine_that_has_left_is_not_fed_by_that,
+    what_is_heard_late_of_an_older_migration_ends_nothing,
     a_migration_is_silence_until_it_is_cancelled,
     a_migration_without_events_is_seen_as_well,
     a_stop_without_an_event_is_seen_as_well,
