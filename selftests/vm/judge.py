@@ -33,6 +33,17 @@ FIELDS = ("number", "counter", "marker", "generation", "flags", "counter_value",
           "counter_id", "has_time", "counter_valid")
 
 
+def standstill(before, after, least, most):
+    """The guest's counter should have stood for @least to @most ticks of the host's between
+    two measurements (offset, error): for how long it did, and what is wrong with that."""
+    stood, error = before[0] - after[0], before[1] + after[1]
+    if stood < least - error:
+        return stood, f"it stood for {stood} +/- {error} ticks, and not for {least} or more"
+    if stood > most + error:
+        return stood, f"it stood for {stood} +/- {error} ticks, and not for {most} or less"
+    return stood, None
+
+
 class Record:
     """One stamp."""
 
@@ -64,7 +75,7 @@ class Life:
 
     def __init__(self, what, guest, offset, error):
         self.what, self.guest, self.name = what, guest, f"{what} {guest}"
-        self.offset, self.error = offset, error
+        self.offset, self.error = self.measured = offset, error
         self.generation = None
         self.markers = set()
         self.good = 0

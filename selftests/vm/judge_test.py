@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Do judge.py and restored.py see what is false? They are shown records that lie, each in
-one way."""
+one way, and counters that did not stand for as long as the machine did."""
 
 import sys
 
@@ -167,6 +167,29 @@ def with_off_a_clock_that_is_right_shows_nothing():
     return len(told("off", was_set=0, outside=99)) == 1
 
 
+def stood(ticks, least, most):
+    """Is that right? The first measurement is uncertain by 3 ticks, the second by 4."""
+    before, after = (5_000, 3), (5_000 - ticks, 4)
+    measured, wrong = judge.standstill(before, after, least, most)
+    return measured == ticks and not wrong
+
+
+def a_counter_that_stood_for_as_long_as_it_can_have_is_right():
+    return all(stood(ticks, 100, 200) for ticks in (93, 100, 150, 200, 207))
+
+
+def a_counter_that_stood_for_less_is_found():
+    return not stood(92, 100, 200) and not stood(0, 100, 200)
+
+
+def a_counter_that_stood_for_more_is_found():
+    return not stood(208, 100, 200)
+
+
+def a_counter_that_should_not_stand_must_neither_stand_nor_jump():
+    return stood(7, 0, 0) and stood(-7, 0, 0) and not stood(8, 0, 0) and not stood(-8, 0, 0)
+
+
 TESTS = [
     what_is_true_is_not_complained_of,
     a_status_that_is_not_good_claims_nothing,
@@ -190,6 +213,10 @@ TESTS = [
     a_clock_that_was_set_from_a_page_that_lies_is_false,
     with_off_a_clock_that_is_set_is_false,
     with_off_a_clock_that_is_right_shows_nothing,
+    a_counter_that_stood_for_as_long_as_it_can_have_is_right,
+    a_counter_that_stood_for_less_is_found,
+    a_counter_that_stood_for_more_is_found,
+    a_counter_that_should_not_stand_must_neither_stand_nor_jump,
 ]
 
 

@@ -116,7 +116,8 @@ def parse_args():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     life.add_machine(parser)
     parser.add_argument("picture")
-    return parser.parse_args(namespace=argparse.Namespace(rounds=1, kinds=["migrate"]))
+    return parser.parse_args(namespace=argparse.Namespace(rounds=1, kinds=["migrate"],
+                                                        reset=False))
 
 
 def main():

@@ -109,7 +109,7 @@ class Restored(life.Run):
 
     def end_life(self, side):
         side.guest.read_line("^ready$")
-        super().end_life(side)
+        return super().end_life(side)
 
     def begin_life(self, side, what):
         super().begin_life(side, what)
