@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#define _GNU_SOURCE	/* statx(), O_PATH */
+#define _GNU_SOURCE	/* statx() */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -27,16 +27,16 @@ static int open_dir(struct target *target, const char *path)
 	const char *slash = strrchr(path, '/');
 	int len = slash == path ? 1 : slash ? slash - path : 0;
 	char dir[PATH_MAX] = ".";
+	int err;
 
 	if (len >= PATH_MAX)
 		return -ENAMETOOLONG;
 	if (len)
 		memcpy(dir, path, len);
-	target->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (target->dir < 0)
-		return -errno;
-	target->name = slash ? slash + 1 : path;
-	return 0;
+	err = target_dir_get(dir, &target->dir);
+	if (!err)
+		target->name = slash ? slash + 1 : path;
+	return err;
 }
 
 /* Who else may write to the directory can put something there that waits for an answer. */
@@ -50,7 +50,7 @@ static enum target_named find_name(const struct target *target)
 {
 	struct statx named, ours;
 
-	if (!look(target->dir, target->name, 0, &named))
+	if (!look(target->dir->fd, target->name, 0, &named))
 		return errno == ENOENT ? TARGET_DELETED : target->named;
 	if (!look(target->fd, "", AT_EMPTY_PATH, &ours))
 		return target->named;

@@ -61,7 +61,7 @@ void target_close(struct target *target)
 	free(target->server);
 	target->server = NULL;
 	if (target->name)
-		close(target->dir);
+		target_dir_put(target->dir);
 	vmclk_writer_close(target->writer);
 	shm_put(&target->shm);
 	if (target->fd >= 0)

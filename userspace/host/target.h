@@ -12,6 +12,7 @@
 
 #include "ivshmem-server.h"
 #include "shm.h"
+#include "target-dir.h"
 #include "vmclk-writer.h"
 
 /* A page's region: what QEMU offers, and what a file is made with. */
@@ -49,7 +50,7 @@ struct target {
 	struct vmclk_writer *writer;
 	struct ivshmem_server *server;
 	const char *name;
-	int dir;
+	struct target_dir *dir;
 	enum target_named named;
 };
 

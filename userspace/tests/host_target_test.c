@@ -4,6 +4,7 @@
  * shows as its page that is something else.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -121,6 +122,44 @@ TAP_TEST(a_page_is_watched_where_it_was_opened_whatever_becomes_of_its_path)
 	need(!unlink(dir) && !rename(away, dir) && !unlink(file) && !rmdir(dir));
 	is_int(watch(), TARGET_DELETED);
 	target_close(&target);
+}
+
+static unsigned int count_descriptors(void)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	unsigned int count = 0;
+
+	while (fds && readdir(fds))
+		count++;
+	if (fds)
+		closedir(fds);
+	return count;
+}
+
+TAP_TEST(pages_of_one_directory_share_what_is_open_of_it)
+{
+	char dir[] = "/dev/shm/vmclock-target-XXXXXX", files[4][40];
+	unsigned int before = count_descriptors();
+	struct target targets[4];
+
+	need(mkdtemp(dir));
+	for (int i = 0; i < 4; i++) {
+		/* The last by another path. */
+		snprintf(files[i], sizeof(files[i]), "%s/%spage%d", dir, i == 3 ? "./" : "", i);
+		is_int(target_file_open(&targets[i], files[i], false), 0);
+	}
+	is_int(count_descriptors(), before + 4 + 1);
+	/* Who goes first takes nothing away. */
+	for (int i = 0; i < 4; i++) {
+		target_watch_name(&targets[i]);
+		is_int(targets[i].named, TARGET_NAMED);
+		unlink(files[i]);
+		target_watch_name(&targets[i]);
+		is_int(targets[i].named, TARGET_DELETED);
+		target_close(&targets[i]);
+	}
+	is_int(count_descriptors(), before);
+	rmdir(dir);
 }
 
 TAP_TEST(a_page_without_a_name_has_none_to_lose)
