@@ -86,8 +86,8 @@ static json_t *life(const struct monitor *monitor)
 
 	if (!monitor->path)
 		return json_null();
-	return json_pack("{s:b, s:s, s:b, s:b}", "heard", l->is_heard, "run", runs[l->run],
-			 "migrating", l->is_leaving, "prepared", l->is_held);
+	return json_pack("{s:b, s:b, s:s, s:b, s:b}", "heard", l->is_heard,
+			 "silent", l->is_silent, "run", runs[l->run], "migrating", l->is_leaving, "prepared", l->is_held);
 }
 
 /* Whether who opens the file finds the page; null if it is in none. */

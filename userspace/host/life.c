@@ -10,12 +10,18 @@ void life_init(struct life *l, const struct life_user *user, enum life_counter c
 	*l = (struct life){ .user = *user, .counter = counter, .has_counter = has_counter };
 }
 
+/* What happens to it now is not told. */
+static bool is_deaf(const struct life *l)
+{
+	return l->has_monitor && (!l->is_heard || l->is_silent);
+}
+
 static enum life_page wanted(const struct life *l)
 {
 	if (l->run == LIFE_INCOMING || (l->run == LIFE_UNSEEN && l->page == LIFE_UNTOUCHED))
 		return LIFE_UNTOUCHED;
-	if (l->run != LIFE_RUNNING || (l->has_monitor && !l->is_heard) || l->is_leaving ||
-	    l->is_held || !l->has_counter)
+	if (l->run != LIFE_RUNNING || is_deaf(l) || l->is_leaving || l->is_held ||
+	    !l->has_counter)
 		return LIFE_QUIET;
 	return LIFE_FED;
 }
@@ -143,9 +149,16 @@ void life_lost(struct life *l)
 {
 	l->was_deaf = l->was_deaf || l->is_heard;
 	l->is_heard = false;
+	l->is_silent = false;
 	l->has_monitor = true;
 	/* A migration may have ended without us; the status will tell. */
 	l->is_leaving = false;
+	settle(l);
+}
+
+void life_silent(struct life *l, bool is_silent)
+{
+	l->is_silent = is_silent;
 	settle(l);
 }
 
@@ -277,8 +290,7 @@ bool life_told(struct life *l)
 	bool is_steady = l->run == LIFE_RUNNING ||
 			 (l->run == LIFE_STOPPED && l->counter == LIFE_COUNTER_RUNS);
 
-	if (!is_steady || l->counter == LIFE_COUNTER_WATCHED ||
-	    (l->has_monitor && !l->is_heard))
+	if (!is_steady || l->counter == LIFE_COUNTER_WATCHED || is_deaf(l))
 		return false;
 	l->has_counter = true;
 	settle(l);

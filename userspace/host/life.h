@@ -82,6 +82,7 @@ struct life_user {
  * @page: what was done to the page
  * @has_monitor: there is one to hear
  * @is_heard: it is connected
+ * @is_silent: and does not answer, so that nobody knows what happens
  * @was_deaf: it was not, after it had been
  * @is_leaving: a migration or save is under way
  * @migration: the last that was heard of one, whoever heard it
@@ -100,6 +101,7 @@ struct life {
 	enum life_page page;
 	bool has_monitor;
 	bool is_heard;
+	bool is_silent;
 	bool was_deaf;
 	bool is_leaving;
 	enum life_migration migration;
@@ -141,6 +143,16 @@ void life_connected(struct life *l);
  * @l: initialised
  */
 void life_lost(struct life *l);
+
+/**
+ * life_silent() - the monitor owes an answer for too long; or it has answered
+ * @l: connected
+ * @is_silent: which
+ *
+ * A monitor tells everything in its order. What it has said before the answer is to be
+ * told to @l before this is called: then nothing was missed.
+ */
+void life_silent(struct life *l, bool is_silent);
 
 /**
  * life_status() - what query-status said
@@ -216,7 +228,7 @@ void life_disrupted(struct life *l);
  * @l: initialised
  *
  * Return: true if it can be right; false for a counter that does not run, or is
- * watched, and for a VM that is not heard: then it is not used.
+ * watched, and for a VM that is not heard, or is silent: then it is not used.
  */
 bool life_told(struct life *l);
 

@@ -394,6 +394,17 @@ static void look(struct monitor *m)
 	}
 }
 
+/* What came before an answer has been told to life.c by now, for it was read before it. */
+static void hear_silence(struct monitor *m)
+{
+	bool is_silent = qmp_silence(&m->qmp, m->now) > MONITOR_SILENCE_NS;
+
+	if (is_silent == m->life.is_silent)
+		return;
+	log_line("monitor %s: %s", m->path, is_silent ? "does not answer" : "answers again");
+	life_silent(&m->life, is_silent);
+}
+
 /*
  * QEMU writes the page itself when it has loaded a machine. This is looked at while
  * the page is quiet as well: the VM may be continued any moment.
@@ -410,8 +421,10 @@ int monitor_work(struct monitor *m, short revents)
 	if (!monitor_is_busy(m))
 		return m->error;
 	m->now = now_ns();
-	if (m->path)
+	if (m->path) {
 		qmp_work(&m->qmp, revents, m->now);
+		hear_silence(m);
+	}
 	if (m->now >= m->next && !m->error)
 		look(m);
 	if (m->path)

@@ -16,6 +16,8 @@
 #include "vm.h"
 
 #define MONITOR_INTERVAL_NS	1000000000LL
+/* It is asked each second, and one or two late answers are no news. */
+#define MONITOR_SILENCE_NS	3000000000LL
 
 /**
  * struct monitor_asked - answers that are still to come

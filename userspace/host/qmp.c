@@ -257,6 +257,13 @@ int64_t qmp_deadline(const struct qmp *q)
 	return first;
 }
 
+int64_t qmp_silence(const struct qmp *q, int64_t now)
+{
+	int64_t first = qmp_deadline(q);
+
+	return q->state == QMP_READY && first != INT64_MAX ? now - (first - QMP_PATIENCE_NS) : 0;
+}
+
 short qmp_events(const struct qmp *q)
 {
 	return POLLIN | (q->out_len ? POLLOUT : 0);

@@ -149,6 +149,15 @@ void qmp_work(struct qmp *q, short revents, int64_t now);
 int64_t qmp_deadline(const struct qmp *q);
 
 /**
+ * qmp_silence() - for how long an answer has been waited for
+ * @q: initialised
+ * @now: CLOCK_MONOTONIC in ns
+ *
+ * Return: ns, of the command that waits for the longest; 0 if none does.
+ */
+int64_t qmp_silence(const struct qmp *q, int64_t now);
+
+/**
  * qmp_close() - end the connection, if there is one
  * @q: initialised
  */

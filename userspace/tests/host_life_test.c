@@ -413,6 +413,45 @@ TAP_TEST(nothing_is_touched_before_something_is_heard)
 	is_int(w.opened + w.hushed + w.disrupted + w.fed, 0);
 }
 
+TAP_TEST(a_monitor_that_does_not_answer_is_silence_until_it_does)
+{
+	for (enum life_counter kind = LIFE_COUNTER_STOPS; kind <= LIFE_COUNTER_WATCHED; kind++) {
+		begin_running(kind);
+		ok(w.page_fed);
+		life_silent(&w.life, true);
+		ok(!w.page_fed);
+		ok(!life_told(&w.life));
+		life_poll(&w.life);
+		ok(!w.page_fed);
+		life_silent(&w.life, false);
+		ok(w.page_fed);
+		is_int(w.disrupted, 0);
+	}
+}
+
+TAP_TEST(what_a_monitor_says_before_its_late_answer_counts)
+{
+	begin_running(LIFE_COUNTER_STOPS);
+	life_silent(&w.life, true);
+	life_event(&w.life, "STOP");
+	life_event(&w.life, "RESUME");
+	life_silent(&w.life, false);
+	ok(!w.page_fed);
+	is_int(w.disrupted, 1);
+}
+
+TAP_TEST(a_silent_monitor_that_is_lost_is_another_one_when_it_comes_back)
+{
+	begin_running(LIFE_COUNTER_RUNS);
+	life_silent(&w.life, true);
+	life_lost(&w.life);
+	life_connected(&w.life);
+	life_status(&w.life, "running");
+	is_int(w.disrupted, 1);
+	ok(life_told(&w.life));
+	ok(w.page_fed);
+}
+
 TAP_TEST(without_a_monitor_it_is_fed_until_the_operator_says_otherwise)
 {
 	begin(LIFE_COUNTER_STOPS, false);

@@ -304,6 +304,26 @@ TAP_TEST(without_an_answer_it_is_over_in_time)
 	end();
 }
 
+TAP_TEST(silence_is_that_of_the_oldest_command)
+{
+	need(begin());
+	/* Nobody has asked anything yet. */
+	is_int(qmp_silence(&t.q, 3 * SECOND), 0);
+	end();
+	need(begin_ready());
+	is_int(qmp_silence(&t.q, 3 * SECOND), 0);
+	qmp_execute(&t.q, "query-status", NULL, on_answer, 5 * SECOND);
+	qmp_execute(&t.q, "query-migrate", NULL, on_answer, 7 * SECOND);
+	is_int(qmp_silence(&t.q, 8 * SECOND), 3 * SECOND);
+	say("{\"return\": {}, \"id\": 1}\n");
+	work(8 * SECOND);
+	is_int(qmp_silence(&t.q, 8 * SECOND), SECOND);
+	say("{\"return\": {}, \"id\": 2}\n");
+	work(8 * SECOND);
+	is_int(qmp_silence(&t.q, 8 * SECOND), 0);
+	end();
+}
+
 TAP_TEST(only_so_many_commands_wait)
 {
 	need(begin_ready());
