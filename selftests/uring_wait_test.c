@@ -262,8 +262,10 @@ TEST_F(pending, refuses_a_bad_argument)
 	NEED_WAIT();
 	ASSERT_EQ(0, ring_command(&self->ring, self->fd, VMCLOCK_URING_WAIT, NULL, 0, 0));
 	EXPECT_EQ(-EFAULT, ring_result(&self->ring, NULL));
-	ASSERT_EQ(0, start(&self->ring, self->fd, self->waits, 1U << 7, -1, 0));
-	EXPECT_EQ(-EINVAL, ring_result(&self->ring, NULL));
+	for (int bit = 7; bit < 32; bit++) {
+		ASSERT_EQ(0, start(&self->ring, self->fd, self->waits, 1U << bit, -1, 0));
+		EXPECT_EQ(-EINVAL, ring_result(&self->ring, NULL));
+	}
 }
 
 TEST_F(pending, is_refused_where_nobody_would_tell)
