@@ -134,9 +134,11 @@ static inline void io_uring_cmd_complete_in_task(struct io_uring_cmd *cmd,
 
 #ifdef HAVE_URING_CMD
 #define VMCLOCK_URING_F_NONBLOCK IO_URING_F_NONBLOCK
+#define VMCLOCK_URING_F_SQE128 IO_URING_F_SQE128
 #define VMCLOCK_FOPS_URING_CMD(fn) .uring_cmd = fn,
 #else
 #define VMCLOCK_URING_F_NONBLOCK 0
+#define VMCLOCK_URING_F_SQE128 0
 #define VMCLOCK_FOPS_URING_CMD(fn)
 #endif
 
@@ -171,6 +173,47 @@ static inline const struct vmclock_uring *vmclock_uring_payload(const struct io_
 #endif
 }
 
+/* The flags of a submission. Before 6.1 io_uring refuses all; some bits are its own. */
+static inline u32 vmclock_uring_flags(const struct io_uring_cmd *cmd)
+{
+#ifdef IORING_URING_CMD_FIXED
+	return cmd->flags & GENMASK(23, 0);
+#else
+	return 0;
+#endif
+}
+
+/* Fields of a submission besides its payload that io_uring leaves to the driver. */
+static inline u64 vmclock_uring_fields(const struct io_uring_cmd *cmd)
+{
+#ifdef HAVE_URING_CANCEL
+	return READ_ONCE(cmd->sqe->addr) | READ_ONCE(cmd->sqe->len) |
+	       READ_ONCE(cmd->sqe->buf_index) | READ_ONCE(cmd->sqe->file_index);
+#else
+	return 0;
+#endif
+}
+
+/**
+ * vmclock_uring_has_more() - is there more in a submission than we know of?
+ * @cmd: the command
+ * @issue_flags: what io_uring says about it
+ *
+ * In one of 128 bytes the payload has 64 bytes more. Flags are more, too: no command
+ * uses a registered buffer, or completes several times.
+ */
+static inline bool vmclock_uring_has_more(const struct io_uring_cmd *cmd,
+					  unsigned int issue_flags)
+{
+	size_t i, n = issue_flags & VMCLOCK_URING_F_SQE128 ? 80 : 16;
+	const u64 *words = (const u64 *)vmclock_uring_payload(cmd);
+	u64 more = vmclock_uring_flags(cmd) | vmclock_uring_fields(cmd);
+
+	for (i = sizeof(struct vmclock_uring); i < n; i += sizeof(*words))
+		more |= READ_ONCE(words[i / sizeof(*words)]);
+	return more;
+}
+
 /*
  * Before a command returns -EAGAIN: see that it finds its payload when it is
  * called again. From 6.10 to 6.13 io_uring makes a copy, but goes on looking at
@@ -178,14 +221,16 @@ static inline const struct vmclock_uring *vmclock_uring_payload(const struct io_
  * copy here, where io_uring would, and have it used. Older kernels use the copy
  * if there is one, newer ones always do.
  */
-static inline void vmclock_uring_keep_payload(struct io_uring_cmd *cmd)
+static inline void vmclock_uring_keep_payload(struct io_uring_cmd *cmd,
+					      unsigned int issue_flags)
 {
 #ifdef HAVE_URING_PUNT_REREADS
+	size_t size = sizeof(*cmd->sqe) << !!(issue_flags & VMCLOCK_URING_F_SQE128);
 	struct io_kiocb *req = cmd_to_io_kiocb(cmd);
 
 	if (!(req->flags & REQ_F_ASYNC_DATA) || cmd->sqe == req->async_data)
 		return;
-	memcpy(req->async_data, cmd->sqe, sizeof(*cmd->sqe));
+	memcpy(req->async_data, cmd->sqe, size);
 	cmd->sqe = req->async_data;
 #endif
 }

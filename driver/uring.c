@@ -267,8 +267,22 @@ static u64 expiry(s64 timeout_ns)
 	       get_jiffies_64() + nsecs_to_jiffies64(timeout_ns) + 2;
 }
 
+/*
+ * The submission is in memory that its task may write to at any time: what is used
+ * is read once. All else must be zero, of what this kernel lets us see.
+ */
+static int payload_get(struct io_uring_cmd *ioucmd, unsigned int issue_flags,
+		       struct vmclock_uring *payload)
+{
+	const struct vmclock_uring *sqe = vmclock_uring_payload(ioucmd);
+
+	payload->arg = READ_ONCE(sqe->arg);
+	payload->id = READ_ONCE(sqe->id);
+	return vmclock_uring_has_more(ioucmd, issue_flags) ? -EINVAL : 0;
+}
+
 static struct vmclock_command *command_create(struct io_uring_cmd *ioucmd,
-					      const struct vmclock_uring *sqe)
+					      const struct vmclock_uring *payload)
 {
 	struct vmclock_command *command = kzalloc(sizeof(*command), GFP_KERNEL_ACCOUNT);
 
@@ -277,21 +291,25 @@ static struct vmclock_command *command_create(struct io_uring_cmd *ioucmd,
 	INIT_LIST_HEAD(&command->entry);
 	command->ioucmd = ioucmd;
 	command->vf = ioucmd->file->private_data;
-	command->arg = u64_to_user_ptr(READ_ONCE(sqe->arg));
-	command->id = READ_ONCE(sqe->id);
+	command->arg = u64_to_user_ptr(payload->arg);
+	command->id = payload->id;
 	return command;
 }
 
-static int wait_issue(struct io_uring_cmd *ioucmd, const struct vmclock_uring *sqe,
-		      unsigned int issue_flags)
+static int wait_issue(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	struct vmclock_command *command;
+	struct vmclock_uring payload;
 	struct vmclock_wait wait;
 	long room;
+	int err;
 
 	if (!vmclock_uring_can_wait())
 		return -EOPNOTSUPP;
-	command = command_create(ioucmd, sqe);
+	err = payload_get(ioucmd, issue_flags, &payload);
+	if (err)
+		return err;
+	command = command_create(ioucmd, &payload);
 	if (!command)
 		return -ENOMEM;
 	room = vmclock_ioctl_get_wait(&wait, command->arg);
@@ -309,19 +327,31 @@ static int wait_issue(struct io_uring_cmd *ioucmd, const struct vmclock_uring *s
 	return -EIOCBQUEUED;
 }
 
-static int snapshot_issue(struct io_uring_cmd *ioucmd, const struct vmclock_uring *sqe,
-			  unsigned int issue_flags)
+static int snapshot_issue(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
 	struct vmclock_file *vf = ioucmd->file->private_data;
-	int ret;
+	struct vmclock_uring payload;
+	int ret = payload_get(ioucmd, issue_flags, &payload);
 
-	if (READ_ONCE(sqe->id))
+	if (ret)
+		return ret;
+	if (payload.id)
 		return -EINVAL;
-	ret = vmclock_ioctl_snapshot(vf->vd, u64_to_user_ptr(READ_ONCE(sqe->arg)),
+	ret = vmclock_ioctl_snapshot(vf->vd, u64_to_user_ptr(payload.arg),
 				     issue_flags & VMCLOCK_URING_F_NONBLOCK);
 	if (ret == -EAGAIN)
-		vmclock_uring_keep_payload(ioucmd);
+		vmclock_uring_keep_payload(ioucmd, issue_flags);
 	return ret;
+}
+
+static int cancel_issue(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
+{
+	struct vmclock_uring payload;
+	int err = payload_get(ioucmd, issue_flags, &payload);
+
+	if (err)
+		return err;
+	return payload.arg ? -EINVAL : cancel_by_id(ioucmd->file->private_data, payload.id);
 }
 
 /**
@@ -334,22 +364,16 @@ static int snapshot_issue(struct io_uring_cmd *ioucmd, const struct vmclock_urin
  */
 int vmclock_uring_cmd(struct io_uring_cmd *ioucmd, unsigned int issue_flags)
 {
-	struct vmclock_file *vf = ioucmd->file->private_data;
-	const struct vmclock_uring *sqe;
-
 	if (issue_flags & VMCLOCK_URING_F_CANCEL)
 		return cancel_by_ring(ioucmd, issue_flags);
 
-	sqe = vmclock_uring_payload(ioucmd);
 	switch (ioucmd->cmd_op) {
 	case VMCLOCK_URING_SNAPSHOT:
-		return snapshot_issue(ioucmd, sqe, issue_flags);
+		return snapshot_issue(ioucmd, issue_flags);
 	case VMCLOCK_URING_WAIT:
-		return wait_issue(ioucmd, sqe, issue_flags);
+		return wait_issue(ioucmd, issue_flags);
 	case VMCLOCK_URING_CANCEL:
-		if (READ_ONCE(sqe->arg))
-			return -EINVAL;
-		return cancel_by_id(vf, READ_ONCE(sqe->id));
+		return cancel_issue(ioucmd, issue_flags);
 	default:
 		return -ENOTTY;
 	}

@@ -191,19 +191,26 @@ TEST_F(uring, snapshot_waits_for_an_update_elsewhere)
  */
 TEST_F(uring, snapshot_that_waits_does_not_need_its_slot)
 {
+	static const unsigned int sizes[] = { 0, IORING_SETUP_SQE128 };
 	struct vmclock_snapshot snap = { .size = sizeof(snap) };
 	uint32_t seq = le32toh(self->page.seq_count);
 	unsigned int workers[] = { 1, 1 };
 
 	NEED_COMMANDS();
-	ASSERT_EQ(0, io_uring_register_iowq_max_workers(&self->ring, workers));
 	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
-	for (int i = 0; i < 2; i++)
-		ASSERT_EQ(0, ring_command(&self->ring, self->fd, VMCLOCK_URING_SNAPSHOT,
-					  &snap, 0, 0));
-	memset(self->ring.sq.sqes, 0xff, 2 * sizeof(*self->ring.sq.sqes));
-	EXPECT_EQ(-ETIMEDOUT, ring_result(&self->ring, NULL));
-	EXPECT_EQ(-ETIMEDOUT, ring_result(&self->ring, NULL));
+	for (int i = 0; i < 2; i++) {
+		struct io_uring ring;
+
+		ASSERT_EQ(0, io_uring_queue_init(2, &ring, sizes[i]));
+		ASSERT_EQ(0, io_uring_register_iowq_max_workers(&ring, workers));
+		for (int j = 0; j < 2; j++)
+			ASSERT_EQ(0, ring_command(&ring, self->fd, VMCLOCK_URING_SNAPSHOT,
+						  &snap, 0, 0));
+		memset(ring.sq.sqes, 0xff, 2 * sizeof(*ring.sq.sqes) << !!sizes[i]);
+		EXPECT_EQ(-ETIMEDOUT, ring_result(&ring, NULL));
+		EXPECT_EQ(-ETIMEDOUT, ring_result(&ring, NULL));
+		io_uring_queue_exit(&ring);
+	}
 }
 
 TEST_F(uring, snapshot_of_a_device_that_is_gone_fails)

@@ -293,6 +293,10 @@ struct vmclock_wait {
  * cmd_op and struct vmclock_uring as cmd, in an SQE of 64 bytes or more. The
  * result is 0 or the ioctl's error. read() and poll(), multishot too, work as on
  * any file; such a read() waits for the end of an update without a time-out.
+ *
+ * What the command has no use for must be zero in the SQE, with EINVAL otherwise:
+ * uring_cmd_flags, and the rest of cmd in one of 128 bytes; addr, len, buf_index
+ * and file_index, too, which kernels before 6.7 do not show to a driver.
  */
 #define VMCLOCK_URING_SNAPSHOT	VMCLOCK_IOC_SNAPSHOT
 /*

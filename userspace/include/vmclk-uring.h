@@ -66,6 +66,12 @@ static inline void vmclk_uring_prep_read(struct io_uring_sqe *sqe, const struct 
 	io_uring_prep_read(sqe, vmclk_fd(clk), copy, room, 0);
 }
 
+/*
+ * What follows are commands of the driver. In a ring of IORING_SETUP_SQE128, zero
+ * the second half of each submission before: liburing does not, and the driver
+ * refuses what it does not know, with -EINVAL.
+ */
+
 /* Not for callers: one of the driver's commands. */
 static inline void vmclk__uring_command(struct io_uring_sqe *sqe, int fd, unsigned int op,
 					const void *arg, uint64_t id)
