@@ -12,14 +12,11 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "helpers.h"
-
-#define TRACING "/sys/kernel/tracing"
 
 FIXTURE(event) {
 	int fd;
@@ -233,19 +230,6 @@ TEST_F(event, holds_a_storm_of_uevents_back)
 	close(sock);
 }
 
-static int count_in_trace(const char *event, const char *text)
-{
-	char line[512];
-	FILE *f = fopen(TRACING "/trace", "re");
-	int n = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		n += strstr(line, event) && strstr(line, text);
-	if (f)
-		fclose(f);
-	return n;
-}
-
 FIXTURE(trace) {
 	int fd;
 	struct vmclock_page page;
@@ -254,17 +238,15 @@ FIXTURE(trace) {
 
 FIXTURE_SETUP(trace)
 {
-	mount("tracefs", TRACING, "tracefs", 0, NULL);
 	self->fd = t_open(T_KNOB, O_RDONLY);
 	ASSERT_TRUE(t_peek(T_KNOB, 0, &self->before, sizeof(self->before)));
 	ASSERT_TRUE(t_settle(self->fd, T_KNOB, &self->page));
-	ASSERT_EQ(0, t_write_file(TRACING "/events/vmclock/enable", "1"));
+	ASSERT_TRUE(t_trace("", true));
 }
 
 FIXTURE_TEARDOWN(trace)
 {
-	t_write_file(TRACING "/events/vmclock/enable", "0");
-	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
+	t_trace("", false);
 	ASSERT_TRUE(t_poke(T_KNOB, 0, &self->before, sizeof(self->before)));
 	pread(self->fd, &self->page, 16, 0);
 	close(self->fd);
@@ -276,12 +258,12 @@ TEST_F(trace, shows_updates_and_disruptions)
 
 	ASSERT_TRUE(t_publish(T_KNOB, &self->page, 1));
 	ASSERT_EQ(1, pread(self->fd, &byte, 1, 0));
-	EXPECT_EQ(1, count_in_trace("vmclock_update: index=1 seq=6 last_seq=4",
+	EXPECT_EQ(1, t_count_in_trace("vmclock_update: index=1 seq=6 last_seq=4",
 				    "events=update\n"));
-	EXPECT_EQ(0, count_in_trace("vmclock_disruption:", ""));
+	EXPECT_EQ(0, t_count_in_trace("vmclock_disruption:", ""));
 	ASSERT_TRUE(disrupt(T_KNOB, &self->page, self->fd));
-	EXPECT_EQ(1, count_in_trace("vmclock_update:", "events=update|disrupted"));
-	EXPECT_EQ(1, count_in_trace("vmclock_disruption: index=1",
+	EXPECT_EQ(1, t_count_in_trace("vmclock_update:", "events=update|disrupted"));
+	EXPECT_EQ(1, t_count_in_trace("vmclock_disruption: index=1",
 				    "marker=0x1112 last_marker=0x1111 generation=0x2222"));
 }
 
@@ -292,8 +274,8 @@ TEST_F(trace, shows_a_timeout)
 	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(5)));
 	EXPECT_EQ(-1, pread(self->fd, &byte, 1, 0));
 	EXPECT_EQ(ETIMEDOUT, errno);
-	EXPECT_EQ(1, count_in_trace("vmclock_timeout: index=1 seq=5", "tries="));
-	EXPECT_EQ(0, count_in_trace("vmclock_retry:", ""));
+	EXPECT_EQ(1, t_count_in_trace("vmclock_timeout: index=1 seq=5", "tries="));
+	EXPECT_EQ(0, t_count_in_trace("vmclock_retry:", ""));
 }
 
 struct reader {
@@ -336,10 +318,10 @@ TEST_F(trace, shows_a_retry)
 		seq += 2;
 		snprintf(text, sizeof(text), "index=1 seq=%u tries=", seq);
 		if (read_in_update(self->fd, seq) == 1)
-			told = count_in_trace("vmclock_retry:", text);
+			told = t_count_in_trace("vmclock_retry:", text);
 	}
 	EXPECT_EQ(1, told);
-	EXPECT_EQ(0, count_in_trace("vmclock_timeout:", text));
+	EXPECT_EQ(0, t_count_in_trace("vmclock_timeout:", text));
 }
 
 TEST_HARNESS_MAIN

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 
 #define ACPI_DIR "/sys/bus/acpi/devices"
 #define PLATFORM_DIR "/sys/bus/platform/devices"
+#define TRACING "/sys/kernel/tracing"
 
 bool t_read_line(const char *path, char *line, size_t size)
 {
@@ -484,6 +486,30 @@ int t_count_in_log(const char *first, const char *second, char *line, size_t siz
 	}
 	close(fd);
 	return count;
+}
+
+bool t_trace(const char *event, bool on)
+{
+	char path[128];
+
+	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	snprintf(path, sizeof(path), TRACING "/events/vmclock/%s/enable", event);
+	if (t_write_file(path, on ? "1" : "0"))
+		return false;
+	return on || !close(open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC));
+}
+
+int t_count_in_trace(const char *event, const char *text)
+{
+	char line[512];
+	FILE *f = fopen(TRACING "/trace", "re");
+	int n = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		n += strstr(line, event) && strstr(line, text);
+	if (f)
+		fclose(f);
+	return n;
 }
 
 int t_uevent_socket(void)

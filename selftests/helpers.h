@@ -157,6 +157,15 @@ int t_load_with_utc(void);
 /* Lines of the kernel's log that have both texts; the last one goes to @line. */
 int t_count_in_log(const char *first, const char *second, char *line, size_t size);
 
+/*
+ * Have one of the driver's tracepoints written down, or all: "". Or no more: what was
+ * is thrown away. Return: false if that is not possible.
+ */
+bool t_trace(const char *event, bool on);
+
+/* How often they came, with a text. */
+int t_count_in_trace(const char *event, const char *text);
+
 /* Nanoseconds of a clock. */
 int64_t t_clock_ns(int clock);
 
