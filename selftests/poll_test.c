@@ -202,9 +202,11 @@ TEST_F(poll, keeps_to_the_mask)
 	EXPECT_EQ(0, poll_now(self->fd));
 }
 
+/* @events: what is waited for, if not POLLIN. */
 struct sleeper {
 	int fd;
 	int epoll;
+	short events;
 	pid_t tid;
 	int revents;
 };
@@ -212,7 +214,7 @@ struct sleeper {
 static void *sleep_in_poll(void *arg)
 {
 	struct sleeper *s = arg;
-	struct pollfd p = { .fd = s->fd, .events = POLLIN };
+	struct pollfd p = { .fd = s->fd, .events = s->events ?: POLLIN };
 
 	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
 	s->revents = poll(&p, 1, -1) < 0 ? -errno : p.revents;
@@ -277,6 +279,47 @@ TEST_F(poll, wakes_epoll)
 	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
 	pthread_join(thread, NULL);
 	EXPECT_EQ(EPOLLIN, s.revents);
+	close(s.epoll);
+}
+
+/* Who wants to know of nothing else. Other updates do not count as such. */
+TEST_F(poll, for_priority_wakes_on_a_disruption)
+{
+	struct sleeper s = { .fd = self->fd, .events = POLLPRI };
+	pthread_t thread = start(&s, sleep_in_poll);
+
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	usleep(100000);
+	EXPECT_TRUE(t_sleeps(s.tid));
+	self->page.disruption_marker = htole64(0x3334);
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(POLLPRI, s.revents);
+}
+
+TEST_F(poll, for_priority_wakes_on_a_generation)
+{
+	struct sleeper s = { .fd = self->fd, .events = POLLPRI };
+	pthread_t thread = start(&s, sleep_in_poll);
+
+	self->page.vm_generation_counter = htole64(0x4445);
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(POLLPRI, s.revents);
+}
+
+TEST_F(poll, for_priority_wakes_epoll)
+{
+	struct epoll_event event = { .events = EPOLLPRI | EPOLLET };
+	struct sleeper s = { .epoll = epoll_create1(0) };
+	pthread_t thread;
+
+	ASSERT_EQ(0, epoll_ctl(s.epoll, EPOLL_CTL_ADD, self->fd, &event));
+	thread = start(&s, sleep_in_epoll);
+	self->page.disruption_marker = htole64(0x3335);
+	ASSERT_TRUE(t_publish(variant->page, &self->page, 1));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(EPOLLPRI, s.revents);
 	close(s.epoll);
 }
 
