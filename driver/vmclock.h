@@ -18,6 +18,7 @@
  *	ptp			probe, before open	remove
  *	gone			remove			inside read sections
  *	tombstone contents	remove, before gone	faults that saw gone
+ *	notify, restore		see there		see there
  *	the rest		probe, before open	while referenced
  */
 #ifndef VMCLOCK_H

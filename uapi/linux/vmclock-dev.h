@@ -272,7 +272,8 @@ struct vmclock_eventfd {
  *	which is there if the kernel saw a page of another history, or, for
  *	events other than VMCLOCK_EVENT_UPDATE, found several updates at once.
  *
- * Succeeds when an event of the mask is new; all of them have then been seen.
+ * Succeeds when an event of the mask is new; all of them have then been seen. So
+ * they have if the answer can't be written any more: EFAULT.
  * EAGAIN: there is none and @timeout_ns is 0, or the file is O_NONBLOCK.
  * ETIMEDOUT: none came. EINTR: a signal came, also with SA_RESTART; with a timeout
  * also if the process was stopped and goes on, or a debugger looked. EINVAL also for
