@@ -363,4 +363,44 @@ TEST_F(uring, multishot_poll_tells_each_update)
 	}
 }
 
+/*
+ * The ring, not the driver, says if the poll goes on: it does on the kernels that were
+ * tried, though nothing comes any more. Then it can be removed.
+ */
+TEST_F(uring, multishot_poll_tells_that_the_device_has_gone)
+{
+	struct __kernel_timespec ts = { .tv_sec = 20 };
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+	struct io_uring_cqe *cqe = NULL;
+	bool more, told, good;
+	char device[64];
+
+	ASSERT_TRUE(t_platform_device(T_KNOB, device, sizeof(device)));
+	io_uring_prep_poll_multishot(sqe, self->fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, 98);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_TRUE(ring_is_quiet(&self->ring));
+	ASSERT_EQ(0, t_write_file(T_DRIVER_DIR "/unbind", device));
+	told = !io_uring_wait_cqe_timeout(&self->ring, &cqe, &ts);
+	good = told && cqe->res == (POLLHUP | POLLERR);
+	more = told && cqe->flags & IORING_CQE_F_MORE;
+	if (told)
+		io_uring_cqe_seen(&self->ring, cqe);
+	EXPECT_TRUE(ring_is_quiet(&self->ring));
+	EXPECT_EQ(0, t_write_file(T_DRIVER_DIR "/bind", device));
+	EXPECT_TRUE(good);
+
+	sqe = io_uring_get_sqe(&self->ring);
+	io_uring_prep_poll_remove(sqe, 98);
+	io_uring_sqe_set_data64(sqe, 99);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	for (int i = 0; i <= more; i++) {
+		uint64_t id = 0;
+		int ret = ring_result(&self->ring, &id);
+
+		EXPECT_EQ(id != 99 ? -ECANCELED : more ? 0 : -ENOENT, ret);
+	}
+	EXPECT_TRUE(ring_is_quiet(&self->ring));
+}
+
 TEST_HARNESS_MAIN

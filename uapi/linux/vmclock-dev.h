@@ -293,7 +293,8 @@ struct vmclock_wait {
  * io_uring: IORING_OP_URING_CMD on the device's file, with one of these as
  * cmd_op and struct vmclock_uring as cmd, in an SQE of 64 bytes or more. The
  * result is 0 or the ioctl's error. read() and poll(), multishot too, work as on
- * any file; such a read() waits for the end of an update without a time-out.
+ * any file; such a read() waits for the end of an update without a time-out, and a
+ * multishot poll may go on after POLLHUP | POLLERR, with nothing to come: cancel it.
  *
  * What the command has no use for must be zero in the SQE, with EINVAL otherwise:
  * uring_cmd_flags, and the rest of cmd in one of 128 bytes; addr, len, buf_index
