@@ -15,8 +15,9 @@ import sys
 import threading
 
 from host_fleet_test import Fleet, files, wait_synchronized
-from host_hostd_test import Page, Player, check, main, page_is, wait_for
-from host_monitor_test import GREETING, INITIALIZING, Qemu
+from host_hostd_test import INITIALIZING, Page, Player, page_is
+from host_monitor_test import GREETING, Qemu
+from tap import check, directory, main, wait_for
 
 # What ASan keeps of what was freed would be taken for a leak.
 os.environ["ASAN_OPTIONS"] = f"{os.environ.get('ASAN_OPTIONS', '')}:quarantine_size_mb=1"
@@ -273,4 +274,4 @@ TESTS = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(main(TESTS))
+    sys.exit(main(TESTS, given=directory))

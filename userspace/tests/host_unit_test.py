@@ -20,8 +20,9 @@ import subprocess
 import sys
 
 from host_fleet_test import Fleet, files, wait_synchronized
-from host_hostd_test import BUILD, PATIENCE, Hostd, Player, check, main, wait_listens
+from host_hostd_test import BUILD, Hostd, Player, wait_listens
 from host_monitor_test import Qemu
+from tap import PATIENCE, check, directory, main
 
 UNIT = pathlib.Path(__file__).parents[1] / "host/vmclock-hostd.service.in"
 NUMBERS = pathlib.Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
@@ -189,6 +190,5 @@ TESTS = [
 
 if __name__ == "__main__":
     if not shutil.which("systemd-analyze") or platform.machine() != "x86_64":
-        print("TAP version 13\n1..0 # SKIP no systemd-analyze here to tell what a unit allows")
-        sys.exit()
-    sys.exit(main(TESTS))
+        sys.exit(main(TESTS, skip="no systemd-analyze here to tell what a unit allows"))
+    sys.exit(main(TESTS, given=directory))
