@@ -155,6 +155,10 @@ static bool device_dir(int page, char *path, size_t size)
 		t_pci_dir(page, path, size);
 		return true;
 	}
+	if (page == T_SIM) {
+		snprintf(path, size, PLATFORM_DIR "/vmclock-sim");
+		return !access(path, F_OK);
+	}
 	if (!t_platform_device(page, device, sizeof(device)))
 		return false;
 	snprintf(path, size, PLATFORM_DIR "/%s", device);

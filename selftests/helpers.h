@@ -26,6 +26,8 @@
 
 /* The page of QEMU's own device, for the functions that take a test page. */
 #define T_QEMU	(-1)
+/* That of vmclock_sim, if it is loaded: only t_node() and t_open() know it. */
+#define T_SIM	(-2)
 /* The good test page, which tests may change (and put back). */
 #define T_KNOB	0
 /* Another one, with notifications. */

@@ -2,8 +2,8 @@
 /*
  * The device goes and comes, while it is used in every way there is at once, and
  * somebody tries to unload the module. REMOVAL_ROUNDS in the environment: how often
- * each of the two pages of the platform bus goes (50); those on PCI functions go a
- * quarter as often.
+ * each of the two pages of the platform bus goes (50); those on PCI functions, and that
+ * of the simulator, which is unloaded, go a quarter as often.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,6 +14,7 @@
 
 #include "kselftest_harness.h"
 #include "helpers.h"
+#include "simpage.h"
 #include "uses.h"
 
 /* As many files and mappings outlive their device, until others take their place. */
@@ -50,13 +51,40 @@ FIXTURE_VARIANT_ADD(removal, pci_interrupted) {
 	.page = T_PCI_NOTIFIED, .part = 4
 };
 
-/* Bind the device, or unbind it. */
+FIXTURE_VARIANT_ADD(removal, simulated) {
+	.page = T_SIM, .part = 4
+};
+
 static int tell_driver(const char *dir, const char *what, const char *device)
 {
 	char path[96];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, what);
 	return t_write_file(path, device);
+}
+
+/* Its own node may just be open. */
+static int unload_simulator(void)
+{
+	int err;
+
+	do {
+		usleep(100);
+		err = t_unload("vmclock_sim");
+	} while (err == -EWOULDBLOCK);
+	return err;
+}
+
+/* Unbind the device, or unload what it is of. */
+static int take_away(int page, const char *dir, const char *device)
+{
+	return page == T_SIM ? unload_simulator() : tell_driver(dir, "unbind", device);
+}
+
+static int bring_back(int page, const char *dir, const char *device)
+{
+	return page == T_SIM ? t_load(SIM_MODULE, "maxerror_ns=100000 maxerror_ppb=1000") :
+	       tell_driver(dir, "bind", device);
 }
 
 FIXTURE_SETUP(removal)
@@ -66,14 +94,23 @@ FIXTURE_SETUP(removal)
 	ASSERT_GT(rounds, 0);
 	rounds = (rounds + variant->part - 1) / variant->part;
 	printf("# %d rounds\n", rounds);
-	ASSERT_TRUE(t_driver(variant->page, self->driver, self->device, sizeof(self->device)));
-	ASSERT_TRUE(t_peek(variant->page, 0, &self->page, sizeof(self->page)));
+	if (variant->page == T_SIM) {
+		ASSERT_EQ(0, bring_back(T_SIM, NULL, NULL));
+	} else {
+		ASSERT_TRUE(t_driver(variant->page, self->driver, self->device,
+				     sizeof(self->device)));
+		ASSERT_TRUE(t_peek(variant->page, 0, &self->page, sizeof(self->page)));
+	}
 	ASSERT_TRUE(uses_start(variant->page, rounds));
 }
 
 FIXTURE_TEARDOWN(removal)
 {
-	tell_driver(self->driver, "bind", self->device);
+	if (variant->page == T_SIM) {
+		EXPECT_EQ(0, unload_simulator());
+		return;
+	}
+	bring_back(variant->page, self->driver, self->device);
 	EXPECT_TRUE(t_poke(variant->page, 0, &self->page, sizeof(self->page)));
 }
 
@@ -95,7 +132,7 @@ static int round_of_removal(int page, const char *driver, const char *device)
 
 	uses_begin();
 	good = is_interrupted(page);
-	err = tell_driver(driver, "unbind", device);
+	err = take_away(page, driver, device);
 	uses_end();
 	return good ? err : -ETIMEDOUT;
 }
@@ -139,27 +176,30 @@ TEST_F_TIMEOUT(removal, under_load_is_survived, 1000000)
 	struct unloader unloader = { 0 };
 
 	for (int round = 0; round < rounds; round++) {
-		int i = round % KEPT;
+		int i = round / 2 % KEPT;
 
-		if (round >= KEPT)
-			EXPECT_TRUE(leave(self->fds[i], self->maps[i]));
-		self->fds[i] = t_open(variant->page, O_RDONLY);
-		self->maps[i] = uses_map(self->fds[i]);
-		ASSERT_NE(NULL, self->maps[i]);
-		ASSERT_EQ(VMCLOCK_PAGE_MAGIC, le32toh(self->maps[i]->magic));
+		/* In the others, in which the clock is set, the last user frees the device. */
+		if (round % 2 == 0) {
+			if (round / 2 >= KEPT)
+				EXPECT_TRUE(leave(self->fds[i], self->maps[i]));
+			self->fds[i] = t_open(variant->page, O_RDONLY);
+			self->maps[i] = uses_map(self->fds[i]);
+			ASSERT_NE(NULL, self->maps[i]);
+			ASSERT_EQ(VMCLOCK_PAGE_MAGIC, le32toh(self->maps[i]->magic));
+		}
 		/* From now on there is always a file that holds the module. */
 		if (!round)
 			ASSERT_EQ(0, pthread_create(&unloader.thread, NULL, attempt_to_unload,
 						    &unloader));
 		ASSERT_EQ(0, round_of_removal(variant->page, self->driver, self->device));
-		ASSERT_EQ(0, tell_driver(self->driver, "bind", self->device));
+		ASSERT_EQ(0, bring_back(variant->page, self->driver, self->device));
 	}
 	EXPECT_EQ(0, uses_join());
 	atomic_store(&unloader.enough, true);
 	pthread_join(unloader.thread, NULL);
 	EXPECT_LE(rounds, unloader.attempts);
 	EXPECT_EQ(0, unloader.error);
-	for (int i = 0; i < KEPT && i < rounds; i++)
+	for (int i = 0; i < KEPT && 2 * i < rounds; i++)
 		EXPECT_TRUE(leave(self->fds[i], self->maps[i]));
 }
 

@@ -17,12 +17,17 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/ptp_clock.h>
 
 #include "helpers.h"
 #include "ring.h"
+#include "simpage.h"
+
+#define PARAMETERS "/sys/module/vmclock/parameters/"
 
 #define PAUSE_US 200
 #define RINGS 10
@@ -37,6 +42,12 @@ static atomic_int busy;
 static __thread bool working;
 static pthread_t updater;
 static int updated;
+/* CLOCK_REALTIME, before it was set. */
+static int64_t since_boot;
+static int timer;
+/* In every second round it is to be set, by the updates. */
+static int round_number;
+static int unset;
 static atomic_bool enough;
 
 static void at_work(void)
@@ -160,6 +171,7 @@ static int listens(int fd)
 	return err ?: gone();
 }
 
+/* The simulator's page knows no TAI. */
 static int reads_ptp(int fd)
 {
 	struct ptp_sys_offset_extended arg;
@@ -177,7 +189,7 @@ static int reads_ptp(int fd)
 		err = ioctl(ptp, PTP_SYS_OFFSET_EXTENDED, &arg) ? errno : 0;
 		at_work();
 		usleep(PAUSE_US);
-	} while (!err || err == ETIMEDOUT);
+	} while (!err || err == ETIMEDOUT || (err == ENODATA && updated == T_SIM));
 	close(ptp);
 	return err == ENODEV ? 0 : -err;
 }
@@ -307,18 +319,51 @@ bool uses_are_told(int fd, const volatile struct vmclock_page *map)
 	       ioctl(fd, VMCLOCK_IOC_SNAPSHOT, &snap) == -1 && errno == ENODEV;
 }
 
+/* A disruption, or one of the updates after it, the first of which sets the clock. */
+static void go_on(struct vmclock_page *page, int i)
+{
+	if (i % 4 == 0)
+		page->disruption_marker = htole64(le64toh(page->disruption_marker) + 1);
+	else if (i % 4 == 1)
+		page->time_sec = htole64(le64toh(page->time_sec) + 1);
+}
+
 /* Updates from outside of the machine, as fast as the link goes. */
 static void *update(void *arg)
 {
 	struct vmclock_page page;
 
 	t_peek(updated, 0, &page, sizeof(page));
-	while (!atomic_load(&enough)) {
-		page.disruption_marker = htole64(le64toh(page.disruption_marker) + 1);
+	for (int n = 0; !atomic_load(&enough); n++) {
+		go_on(&page, n);
 		t_publish(updated, &page, 1);
 		/* An update takes long by the link, and interrupts are to come all the time. */
 		for (int i = 0; i < RINGS && updated == T_PCI_NOTIFIED; i++)
 			t_ring_pci();
+	}
+	return arg;
+}
+
+/*
+ * By whoever feeds the simulator, while there is one. Who unloads it must find it
+ * without one now and then. Its page is another's when it is loaded again.
+ */
+static void *feed(void *arg)
+{
+	struct sim_feed feed;
+
+	while (!atomic_load(&enough)) {
+		if (sim_feed_open(&feed)) {
+			feed.image.clock_status = VMCLOCK_PAGE_STATUS_SYNCHRONIZED;
+			for (int n = 0; n < 4; n++) {
+				go_on(&feed.image, n);
+				sim_publish(&feed);
+				sim_ring(&feed);
+				usleep(500);
+			}
+			sim_feed_close(&feed);
+		}
+		usleep(5000);
 	}
 	return arg;
 }
@@ -334,11 +379,15 @@ bool uses_start(int page, int count)
 	features = info.features;
 	rounds = count;
 	updated = page;
+	since_boot = t_clock_ns(CLOCK_REALTIME) - t_clock_ns(CLOCK_BOOTTIME);
+	timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	/* Whatever the time is: that of the test pages is not of today. */
+	t_write_file(PARAMETERS "step_below_s", "4294967295");
 	atomic_store(&enough, false);
 	signal(SIGIO, SIG_IGN);
 	if (pthread_barrier_init(&begin, NULL, USERS + 1) ||
 	    pthread_barrier_init(&end, NULL, USERS + 1) ||
-	    pthread_create(&updater, NULL, update, NULL))
+	    pthread_create(&updater, NULL, page == T_SIM ? feed : update, NULL))
 		return false;
 	for (int i = 0; i < USERS; i++)
 		if (pthread_create(&users[i].thread, NULL, use_for_rounds, &users[i]))
@@ -346,12 +395,31 @@ bool uses_start(int page, int count)
 	return true;
 }
 
+/* The clock was set since it was asked before. */
+static bool was_set(void)
+{
+	struct itimerspec far = { .it_value.tv_sec = INT32_MAX };
+	uint64_t count;
+	bool set = read(timer, &count, sizeof(count)) < 0 && errno == ECANCELED;
+
+	timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL);
+	return set;
+}
+
 void uses_begin(void)
 {
+	bool sets = round_number++ % 2;
+	int tries = 20000;
+
+	t_write_file(PARAMETERS "on_restore", sets ? "step" : "off");
 	atomic_store(&busy, 0);
 	pthread_barrier_wait(&begin);
 	while (atomic_load(&busy) < USERS)
 		usleep(1000);
+	was_set();
+	while (sets && !was_set() && --tries)
+		usleep(1000);
+	unset += !tries;
 	usleep(rand() % 10000);
 }
 
@@ -360,12 +428,26 @@ void uses_end(void)
 	pthread_barrier_wait(&end);
 }
 
+static void put_clock_back(void)
+{
+	int64_t ns = t_clock_ns(CLOCK_BOOTTIME) + since_boot;
+	struct timespec ts = { ns / 1000000000, ns % 1000000000 };
+
+	t_write_file(PARAMETERS "on_restore", "off");
+	t_write_file(PARAMETERS "step_below_s", "31622400");
+	clock_settime(CLOCK_REALTIME, &ts);
+	close(timer);
+}
+
 int uses_join(void)
 {
-	int failures = 0;
+	int failures = unset;
 
+	if (unset)
+		printf("# %d rounds without the clock being set\n", unset);
 	atomic_store(&enough, true);
 	pthread_join(updater, NULL);
+	put_clock_back();
 	for (int i = 0; i < USERS; i++) {
 		pthread_join(users[i].thread, NULL);
 		failures += users[i].failures;

@@ -30,7 +30,9 @@ bool uses_are_told(int fd, const volatile struct vmclock_page *map);
 
 /*
  * Start threads that will use the device of a test page in @rounds rounds, and one
- * that has the host update the page all the time. Once in a process.
+ * that has the host update the page all the time, or does so itself with that of the
+ * simulator. Some updates are disruptions, and in every second round the driver sets
+ * CLOCK_REALTIME after them; uses_join() puts it back. Once in a process.
  */
 bool uses_start(int page, int rounds);
 
