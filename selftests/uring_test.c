@@ -364,8 +364,8 @@ TEST_F(uring, multishot_poll_tells_each_update)
 }
 
 /*
- * The ring, not the driver, says if the poll goes on: it does on the kernels that were
- * tried, though nothing comes any more. Then it can be removed.
+ * The ring, not the driver, says if the poll goes on: it does on 6.1, though nothing
+ * comes any more. Then it can be removed.
  */
 TEST_F(uring, multishot_poll_tells_that_the_device_has_gone)
 {
