@@ -172,14 +172,16 @@ static bool is_same_ratio(const struct guest_counter *a, const struct guest_coun
 	return (vmclock_u128)a->ratio << b->frac_bits == (vmclock_u128)b->ratio << a->frac_bits;
 }
 
-bool kvm_counter_denies(const char *root, pid_t pid, const struct guest_counter *told,
-			uint64_t error)
+enum kvm_counter_word kvm_counter_compare(const char *root, pid_t pid,
+					  const struct guest_counter *told, uint64_t error)
 {
 	struct guest_counter now;
 	int err = pid ? kvm_counter_read(root, pid, &now) : -ENOENT;
 
 	if (err)
-		return err == -EDOM;
-	return !is_same_ratio(told, &now) ||
-	       (now.offset - told->offset > error && told->offset - now.offset > error);
+		return err == -EDOM ? KVM_COUNTER_DENIES : KVM_COUNTER_SILENT;
+	if (!is_same_ratio(told, &now) ||
+	    (now.offset - told->offset > error && told->offset - now.offset > error))
+		return KVM_COUNTER_DENIES;
+	return KVM_COUNTER_AGREES;
 }

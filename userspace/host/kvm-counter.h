@@ -39,17 +39,21 @@ int kvm_counter_read(const char *root, pid_t pid, struct guest_counter *counter)
  */
 bool kvm_counter_is_known(const char *root, pid_t pid);
 
+/* What KVM says to what somebody else has told. */
+enum kvm_counter_word {
+	KVM_COUNTER_SILENT,	/* nothing: it can't be asked */
+	KVM_COUNTER_AGREES,
+	KVM_COUNTER_DENIES,	/* also if the virtual CPUs differ */
+};
+
 /**
- * kvm_counter_denies() - does KVM tell another counter than somebody else?
+ * kvm_counter_compare() - does KVM tell the same counter as somebody else?
  * @root: see kvm_counter_read()
  * @pid: the process; 0: it is not known, and nobody to be asked
  * @told: by somebody else
  * @error: how far its offset may be off
- *
- * Return: true if so, or if the virtual CPUs differ; false also where KVM can't be
- * asked.
  */
-bool kvm_counter_denies(const char *root, pid_t pid, const struct guest_counter *told,
-			uint64_t error);
+enum kvm_counter_word kvm_counter_compare(const char *root, pid_t pid,
+					  const struct guest_counter *told, uint64_t error);
 
 #endif /* HOST_KVM_COUNTER_H */

@@ -79,13 +79,20 @@ static void do_disrupt(void *context)
 	do_hush(m);
 }
 
+/* The host's own, of a page in a file: nobody tells that. */
+static bool has_own_counter(const struct monitor *m)
+{
+	return !m->path && !m->vm->has_guest && !m->vm->waits_for_counter;
+}
+
 static void do_feed(void *context)
 {
 	struct monitor *m = context;
 
 	if (m->error)
 		return;
-	note(m, vm_set_counter(m->vm, &m->counter, m->counter_error));
+	if (!has_own_counter(m))
+		note(m, vm_set_counter(m->vm, &m->counter, m->counter_error));
 	vm_resume_feed(m->vm);
 }
 
@@ -172,18 +179,21 @@ static void ask(struct monitor *m)
 	ask_migration(m);
 }
 
-static bool is_denied(const struct monitor *m, const struct guest_counter *told,
-		      uint64_t error)
+static enum kvm_counter_word ask_kvm(const struct monitor *m,
+				     const struct guest_counter *told, uint64_t error)
 {
-	return kvm_counter_denies(m->kvm_root, m->vm->options.qemu_pid, told, error);
+	return kvm_counter_compare(m->kvm_root, m->vm->options.qemu_pid, told, error);
 }
 
 static void log_denial(const struct monitor *m, const struct guest_counter *told)
 {
 	struct guest_counter now;
+	int err = kvm_counter_read(m->kvm_root, m->vm->options.qemu_pid, &now);
 
-	if (kvm_counter_read(m->kvm_root, m->vm->options.qemu_pid, &now))
+	if (err == -EDOM)
 		log_line("the guest's counter was told, but by KVM its virtual CPUs differ");
+	else if (err)
+		log_line("the guest's counter was told, and KVM has denied it");
 	else
 		log_line("the guest's counter was told to have the offset %lld and the ratio %llu / 2^%u, but by KVM that is %lld, %llu / 2^%u",
 			 (long long)told->offset, (unsigned long long)told->ratio, told->frac_bits,
@@ -193,16 +203,19 @@ static void log_denial(const struct monitor *m, const struct guest_counter *told
 /*
  * What was told is compared with what KVM says, and not replaced by it: while a guest
  * runs guests of its own that may be their counter. Which of the two is right nobody
- * here knows, so there is no time until they agree.
+ * here knows, so there is no time until they agree. That KVM can't be asked any more is
+ * no agreement.
  */
 static void check_told(struct monitor *m)
 {
+	enum kvm_counter_word word;
+
 	if (!m->is_told || m->life.is_resetting || (!m->life.has_counter && !m->was_denied))
 		return;
-	if (!is_denied(m, &m->counter, m->counter_error)) {
-		if (m->was_denied && life_told(&m->life))
-			m->was_denied = false;
-	} else if (m->life.has_counter) {
+	word = ask_kvm(m, &m->counter, m->counter_error);
+	if (word == KVM_COUNTER_AGREES && m->was_denied && life_told(&m->life))
+		m->was_denied = false;
+	if (word == KVM_COUNTER_DENIES && m->life.has_counter) {
 		log_denial(m, &m->counter);
 		m->was_denied = true;
 		life_disrupted(&m->life);
@@ -213,7 +226,8 @@ static void check_told(struct monitor *m)
 static void look_at_kvm(struct monitor *m)
 {
 	check_told(m);
-	if (!m->path && !m->is_told && kvm_counter_is_known(m->kvm_root, m->vm->options.qemu_pid))
+	if (!m->path && !m->is_told && m->life.counter != LIFE_COUNTER_WATCHED &&
+	    kvm_counter_is_known(m->kvm_root, m->vm->options.qemu_pid))
 		m->life.counter = LIFE_COUNTER_WATCHED;
 	life_poll(&m->life);
 }
@@ -331,6 +345,7 @@ static void on_closed(void *context, const char *why)
 	struct monitor *m = context;
 
 	complain(m, why);
+	m->was_denied = false;
 	if (m->life.has_monitor)
 		life_lost(&m->life);
 }
@@ -401,7 +416,9 @@ static void hear_silence(struct monitor *m)
 
 	if (is_silent == m->life.is_silent)
 		return;
-	log_line("monitor %s: %s", m->path, is_silent ? "does not answer" : "answers again");
+	if (is_silent || m->qmp.state == QMP_READY)
+		log_line("monitor %s: %s", m->path,
+			 is_silent ? "does not answer" : "answers again");
 	life_silent(&m->life, is_silent);
 }
 
@@ -447,6 +464,7 @@ int monitor_tick(struct monitor *m)
 
 int monitor_overwritten(struct monitor *m)
 {
+	m->was_denied = false;
 	life_overwritten(&m->life);
 	/* QEMU is about to write the counter as well, and no monitor says when it has. */
 	if (!m->path)
@@ -472,8 +490,9 @@ int monitor_resume(struct monitor *m)
 
 int monitor_disrupt(struct monitor *m)
 {
-	/* The host's own counter, of a page in a file, is known in any case. */
-	if (!m->vm->has_guest && !m->vm->waits_for_counter && !m->path) {
+	/* What is said now is told anew, not agreed upon. */
+	m->was_denied = false;
+	if (has_own_counter(m)) {
 		note(m, vm_disrupt(m->vm));
 		if (m->life.is_held)
 			do_hush(m);
@@ -491,7 +510,8 @@ int monitor_set_counter(struct monitor *m, const struct guest_counter *guest,
 
 	if (!guest->ratio || guest->frac_bits > 63)
 		return -EINVAL;
-	if (m->life.counter != LIFE_COUNTER_WATCHED && is_denied(m, guest, offset_error)) {
+	if (m->life.counter != LIFE_COUNTER_WATCHED &&
+	    ask_kvm(m, guest, offset_error) == KVM_COUNTER_DENIES) {
 		log_denial(m, guest);
 		return -EDOM;
 	}

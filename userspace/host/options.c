@@ -134,7 +134,7 @@ static const char *check_lone_vm(struct options *o)
 	if (!wrong)
 		wrong = options_check_clock(&o->clock);
 	if (!wrong && vm_needs_counter(&o->vm) && !o->control && !o->vm.qmp_path)
-		wrong = "--qemu-pid, --ivshmem-socket and a guest's --file need --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0)";
+		wrong = "--qemu-pid, --ivshmem-socket and a guest's --file need --tsc-offset: a guest's counter is hardly ever the host's (if it is: 0); or --control, by which it is told, or KVM tells it, later";
 	if (!wrong && o->vm.wants_utc && o->clock.has_tai_offset)
 		wrong = "--tai-offset is for a TAI page";
 	return wrong;

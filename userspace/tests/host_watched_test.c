@@ -449,6 +449,80 @@ TAP_TEST(a_counter_that_is_told_as_well_as_it_is_known_is_used)
 	end();
 }
 
+TAP_TEST(a_counter_that_was_denied_is_not_used_when_kvm_can_not_be_asked_any_more)
+{
+	const long long told = BEFORE;
+
+	for (int has_monitor = 0; has_monitor < 2; has_monitor++) {
+		begin_with(has_monitor, &told);
+		set_offsets(AFTER);
+		look();
+		ok(is_quiet());
+		forget_machine();
+		look();
+		tick();
+		ok(is_quiet());
+		end();
+	}
+}
+
+TAP_TEST(a_disruption_that_is_told_of_is_not_over_when_kvm_agrees)
+{
+	const struct guest_counter same = { .ratio = 1, .frac_bits = 0, .offset = BEFORE };
+	const long long told = BEFORE;
+
+	begin_with(false, &told);
+	set_offsets(AFTER);
+	look();
+	is_int(monitor_disrupt(&t.monitor), 0);
+	set_offsets(BEFORE);
+	look();
+	tick();
+	ok(is_quiet());
+	is_int(monitor_set_counter(&t.monitor, &same, 0), 0);
+	tick();
+	ok(is_fed_for(BEFORE));
+	end();
+}
+
+/* A file for programs of the host. */
+TAP_TEST(the_hosts_own_counter_is_the_same_after_a_prepared_silence)
+{
+	const long long none = 0;
+	uint64_t marker;
+	char path[80];
+	int fd;
+
+	fake_reset();
+	make_qemu();
+	snprintf(path, sizeof(path), "%s/page", t.dir);
+	t.fed = fed_new(path, false);
+	t.fed->vm.options.guest.offset = none;
+	is_int(clock_start(&t.fed->clock), 0);
+	memset(&t.monitor, 0, sizeof(t.monitor));
+	t.monitor.kvm_root = t.root;
+	is_int(monitor_open(&t.monitor, &t.fed->vm, &t.fed->clock), 0);
+	munmap(t.page, TARGET_SIZE);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	t.page = mmap(NULL, TARGET_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	tick();
+	ok(is_fed_for(none));
+	marker = page().disruption_marker;
+	for (int i = 0; i < 2; i++) {
+		is_int(monitor_prepare(&t.monitor), 0);
+		ok(is_quiet());
+		is_int(monitor_resume(&t.monitor), 0);
+		tick();
+		ok(is_fed_for(none) && page().disruption_marker == marker);
+		ok(!t.fed->vm.has_guest);
+	}
+	is_int(monitor_disrupt(&t.monitor), 0);
+	tick();
+	ok(is_fed_for(none) && page().disruption_marker != marker);
+	end();
+}
+
 /* Emulation, or debugfs is not there or not for us. */
 TAP_TEST(a_counter_that_was_told_is_used_where_kvm_can_not_be_asked)
 {
