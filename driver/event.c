@@ -150,8 +150,10 @@ static void count_missed(const struct vmclock_file *vf, u32 mask, struct vmclock
 
 	for_each_set_bit(i, &bits, VMCLOCK_EVENT_COUNT) {
 		s64 n = now->count[i] - seen->count[i];
+		/* What is out of date is not told: see pending(). */
+		bool is_told = BIT(i) != VMCLOCK_EVENT_RECALIBRATED || result->events & BIT(i);
 
-		result->missed += max(n - !!(result->events & BIT(i)), 0);
+		result->missed += max_t(s64, n - is_told, 0);
 	}
 	if ((mask & VMCLOCK_EVENT_UPDATE && now->jumps != seen->jumps) ||
 	    (mask & ~VMCLOCK_EVENT_UPDATE && now->skips != seen->skips))

@@ -266,11 +266,12 @@ bool vmclock_notify_look(struct vmclock_device *vd)
 {
 	struct vmclock_notify *n = &vd->notify;
 	struct vmclock_page copy = { };
+	bool fresh, was_stale;
 	u32 events = 0;
-	bool fresh;
 
 	spin_lock(&n->lock);
 	fresh = vmclock_page_try(vd, &copy, min_t(size_t, vd->region_size, sizeof(copy)), NULL);
+	was_stale = n->stale;
 	n->stale = !fresh;
 	if (fresh)
 		events = note(vd, &copy);
@@ -278,8 +279,9 @@ bool vmclock_notify_look(struct vmclock_device *vd)
 		vmclock_notify_signal(vd, events);
 	spin_unlock(&n->lock);
 
-	if (events)
-		vmclock_notify_wake(vd, events);
+	/* An update that was given up is none, but ends the wait of who could not read. */
+	if (events || (fresh && was_stale))
+		vmclock_notify_wake(vd, events | VMCLOCK_EVENT_UPDATE);
 	return fresh;
 }
 
@@ -399,10 +401,13 @@ static void announce_work(struct work_struct *work)
 	struct vmclock_device *vd = container_of(to_delayed_work(work), struct vmclock_device,
 						 notify.announce);
 	struct vmclock_notify *n = &vd->notify;
+	struct vmclock_restore_report report;
 	u32 events;
 
+	/* Together: a report that comes later is told later, with nothing of this one. */
 	spin_lock(&n->lock);
 	events = n->unannounced;
+	report = vd->restore.report;
 	n->unannounced = 0;
 	n->announce_after = jiffies + ANNOUNCE_INTERVAL;
 	spin_unlock(&n->lock);
@@ -412,7 +417,7 @@ static void announce_work(struct work_struct *work)
 	if (events & VMCLOCK_EVENT_GENERATION)
 		announce_one(vd, "the machine was restored or cloned", "VMCLOCK_EVENT=generation");
 	if (events & VMCLOCK_ANNOUNCE_RESTORE)
-		vmclock_restore_announce(vd);
+		vmclock_restore_announce(vd, &report);
 }
 
 /**

@@ -212,7 +212,7 @@ static enum vmclock_verdict step(struct vmclock_device *vd, const struct ticket 
 		ahead = lead;
 	}
 	return abs(now->offset_ns) <= now->bound_ns ? VMCLOCK_VERDICT_STEPPED :
-						      VMCLOCK_VERDICT_RETRY;
+						      VMCLOCK_VERDICT_COARSE;
 }
 
 static enum vmclock_verdict decide(struct vmclock_device *vd, const struct ticket *ticket,
@@ -273,12 +273,14 @@ static bool conclude(struct vmclock_device *vd, const struct ticket *ticket,
 {
 	struct vmclock_restore *r = &vd->restore;
 	bool patient = ktime_ms_delta(ktime_get(), r->trusted_at) < PATIENCE_MS;
+	bool retry = verdict == VMCLOCK_VERDICT_RETRY || verdict == VMCLOCK_VERDICT_NO_UTC ||
+		     verdict == VMCLOCK_VERDICT_COARSE;
 
 	lockdep_assert_held(&vd->notify.lock);
 
 	if (r->epoch != ticket->epoch || r->state != VMCLOCK_RESTORE_HELD)
 		return false;	/* another disruption, which was seen */
-	if (patient && (verdict == VMCLOCK_VERDICT_RETRY || verdict == VMCLOCK_VERDICT_NO_UTC)) {
+	if (patient && retry) {
 		if (!vd->notify.closed)
 			vmclock_notify_queue(&r->work, msecs_to_jiffies(RETRY_MS));
 		return false;
@@ -324,6 +326,7 @@ static void restore_work(struct work_struct *work)
 
 static const char *const verdict_names[] = {
 	[VMCLOCK_VERDICT_STEPPED] = "stepped",
+	[VMCLOCK_VERDICT_COARSE] = "coarse",
 	[VMCLOCK_VERDICT_SMALL] = "small",
 	[VMCLOCK_VERDICT_LARGE] = "large",
 	[VMCLOCK_VERDICT_NO_UTC] = "no-utc",
@@ -337,35 +340,33 @@ static void log_report(const char *node, const struct vmclock_restore_report *r)
 	if (r->verdict == VMCLOCK_VERDICT_NO_UTC)
 		pr_info("%s: CLOCK_REALTIME left alone (%s): the page does not tell UTC\n",
 			node, name);
-	else if (r->verdict != VMCLOCK_VERDICT_STEPPED)
+	else if (r->verdict != VMCLOCK_VERDICT_STEPPED && r->verdict != VMCLOCK_VERDICT_COARSE)
 		pr_info("%s: CLOCK_REALTIME left alone (%s): it lacks %lld +/- %llu ns\n",
 			node, name, r->offset_ns, r->bound_ns);
 	else
-		pr_info("%s: CLOCK_REALTIME stepped by %lld ns, lacks %lld +/- %llu ns now; %lld us after the disruption, %lld us after the page was good again\n",
-			node, r->by_ns, r->offset_ns, r->bound_ns,
+		pr_info("%s: CLOCK_REALTIME %s by %lld ns, lacks %lld +/- %llu ns now; %lld us after the disruption, %lld us after the page was good again\n",
+			node, r->verdict == VMCLOCK_VERDICT_COARSE ? "stepped (coarse)" : name,
+			r->by_ns, r->offset_ns, r->bound_ns,
 			ktime_to_us(r->after_disruption), ktime_to_us(r->after_trust));
 }
 
 /**
  * vmclock_restore_announce() - the log line and the uevent
  * @vd: the device, with its node
+ * @report: what they are to tell
  *
  * Context: process context, sleeps.
  */
-void vmclock_restore_announce(struct vmclock_device *vd)
+void vmclock_restore_announce(struct vmclock_device *vd,
+			      const struct vmclock_restore_report *report)
 {
-	struct vmclock_restore_report r;
 	char verdict[40], by[48], lacks[48];
 	char *env[5] = { "VMCLOCK_EVENT=recalibrated", verdict, by, lacks, NULL };
 
-	spin_lock(&vd->notify.lock);
-	r = vd->restore.report;
-	spin_unlock(&vd->notify.lock);
-
-	log_report(vd->node_name, &r);
-	snprintf(verdict, sizeof(verdict), "VMCLOCK_RESTORE=%s", verdict_names[r.verdict]);
-	snprintf(by, sizeof(by), "VMCLOCK_STEP_NS=%lld", r.by_ns);
-	snprintf(lacks, sizeof(lacks), "VMCLOCK_OFFSET_NS=%lld", r.offset_ns);
+	log_report(vd->node_name, report);
+	snprintf(verdict, sizeof(verdict), "VMCLOCK_RESTORE=%s", verdict_names[report->verdict]);
+	snprintf(by, sizeof(by), "VMCLOCK_STEP_NS=%lld", report->by_ns);
+	snprintf(lacks, sizeof(lacks), "VMCLOCK_OFFSET_NS=%lld", report->offset_ns);
 	kobject_uevent_env(&vd->misc.this_device->kobj, KOBJ_CHANGE, env);
 }
 

@@ -133,12 +133,13 @@ enum vmclock_restore_state {
 enum vmclock_verdict {
 	VMCLOCK_VERDICT_NONE,		/* not known yet */
 	VMCLOCK_VERDICT_STEPPED,
+	VMCLOCK_VERDICT_COARSE,		/* so, but it does not come to be within the bound */
 	VMCLOCK_VERDICT_SMALL,		/* it is not wrong enough */
 	VMCLOCK_VERDICT_LARGE,		/* it is too wrong */
 	VMCLOCK_VERDICT_NO_UTC,		/* the page has none */
 	VMCLOCK_VERDICT_REFUSED,	/* the timekeeper does not take the time */
 	VMCLOCK_VERDICT_OFF,		/* nothing is wanted */
-	VMCLOCK_VERDICT_RETRY,		/* there is no good line, or no good clock, yet */
+	VMCLOCK_VERDICT_RETRY,		/* there is no good line at the moment */
 	VMCLOCK_VERDICT_VOID,		/* there is another disruption */
 };
 
@@ -401,7 +402,8 @@ void vmclock_restore_remove(struct vmclock_device *vd);
 bool vmclock_restore_is_on(void);
 void vmclock_restore_kick_all(void);
 u32 vmclock_restore_note(struct vmclock_device *vd, u32 events, bool trusted);
-void vmclock_restore_announce(struct vmclock_device *vd);
+void vmclock_restore_announce(struct vmclock_device *vd,
+			      const struct vmclock_restore_report *report);
 
 /* source.c */
 extern const struct dev_pm_ops vmclock_pm_ops;

@@ -200,7 +200,7 @@ static void *unbind(void *)
 }
 
 #define UNBINDINGS 60
-#define APART_US 50
+#define DELAY_US(i) (20 * (i) * (i))
 
 /* Meanwhile the page is good again, sooner or later, when nobody sets the clock any more. */
 TEST_F(restore, tells_nothing_while_the_binding_ends)
@@ -213,14 +213,14 @@ TEST_F(restore, tells_nothing_while_the_binding_ends)
 		ASSERT_TRUE(disrupt(&self->feed));
 		ASSERT_TRUE(comes(self, VMCLOCK_EVENT_DISRUPTED, PATIENCE));
 		ASSERT_EQ(0, pthread_create(&thread, NULL, unbind, NULL));
-		usleep(i * APART_US);
+		usleep(DELAY_US(i));
 		EXPECT_TRUE(go_ahead(&self->feed, 1));
 		do {
 			err = t_wait(self->fd, VMCLOCK_EVENT_RECALIBRATED, 0, &self->wait);
 		} while (err == -EAGAIN);
 		/* It was in time, or it is not told at all. */
 		EXPECT_TRUE(err ? err == -ENODEV : stepped(self) == i)
-			TH_LOG("%d after %d us", err, i * APART_US);
+			TH_LOG("%d after %d us", err, DELAY_US(i));
 		told += !err;
 		ended += err == -ENODEV;
 		EXPECT_EQ(0, pthread_join(thread, &status));

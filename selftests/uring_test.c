@@ -314,6 +314,21 @@ TEST_F(uring, read_command_waits_though_an_event_is_new)
 	EXPECT_EQ(seq + 2, le32toh(page.seq_count));
 }
 
+/* Nor does an update have to be finished. */
+TEST_F(uring, read_command_goes_on_when_an_update_was_given_up)
+{
+	uint32_t seq = le32toh(self->page.seq_count);
+	struct vmclock_page page;
+
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq + 1)));
+	io_uring_prep_read(io_uring_get_sqe(&self->ring), self->fd, &page, sizeof(page), 0);
+	ASSERT_EQ(1, io_uring_submit(&self->ring));
+	EXPECT_TRUE(ring_is_quiet(&self->ring));
+	ASSERT_TRUE(t_poke_field(T_KNOB, seq_count, htole32(seq)));
+	EXPECT_EQ(sizeof(page), ring_result(&self->ring, NULL));
+	EXPECT_EQ(seq, le32toh(page.seq_count));
+}
+
 /* Where nobody would tell it of the end it gives up. */
 TEST_F(uring, read_command_of_a_stuck_update_times_out)
 {

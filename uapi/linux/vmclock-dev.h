@@ -192,7 +192,7 @@ struct vmclock_snapshot {
  * VMCLOCK_EVENT_DISRUPTED or _GENERATION is, whatever the mask; POLLHUP if
  * there is VMCLOCK_EVENTS_NONE; and POLLHUP | POLLERR when the device is gone.
  * After a read() that was not to wait and got EAGAIN, POLLIN says that there is
- * something to read, and not before.
+ * something to read, and not before. Threads that read so use files of their own.
  *
  * A file's waiters share what the file has seen: an event is told to one of
  * them. Who needs to see all of them opens a file of its own.
@@ -276,7 +276,8 @@ struct vmclock_eventfd {
  * they have if the answer can't be written any more: EFAULT.
  * EAGAIN: there is none and @timeout_ns is 0, or the file is O_NONBLOCK.
  * ETIMEDOUT: none came. EINTR: a signal came, also with SA_RESTART; with a timeout
- * also if the process was stopped and goes on, or a debugger looked. EINVAL also for
+ * also if the process was stopped and goes on, a debugger looked, or an io_uring of
+ * the thread's had something to be done. EINVAL also for
  * an unknown event. EOPNOTSUPP: there is none, and with VMCLOCK_EVENTS_NONE
  * no one would tell. ENODEV also when the device goes meanwhile.
  */
@@ -293,8 +294,9 @@ struct vmclock_wait {
  * io_uring: IORING_OP_URING_CMD on the device's file, with one of these as
  * cmd_op and struct vmclock_uring as cmd, in an SQE of 64 bytes or more. The
  * result is 0 or the ioctl's error. read() and poll(), multishot too, work as on
- * any file; such a read() waits for the end of an update without a time-out, and a
- * multishot poll may go on after POLLHUP | POLLERR, with nothing to come: cancel it.
+ * any file; such a read() waits for the end of an update without a time-out, but while
+ * an event of POLLPRI is new no longer than an ordinary one, and a multishot poll may go
+ * on after POLLHUP | POLLERR, with nothing to come: cancel it.
  *
  * What the command has no use for must be zero in the SQE, with EINVAL otherwise:
  * uring_cmd_flags, and the rest of cmd in one of 128 bytes; addr, len, buf_index
