@@ -109,7 +109,7 @@ u32 vmclock_restore_note(struct vmclock_device *vd, u32 events, bool trusted)
 		r->state = VMCLOCK_RESTORE_CALM;
 		return VMCLOCK_EVENT_RECALIBRATED;
 	}
-	/* Nobody will set the clock: who waits waits for the end of the device. */
+	/* Nobody will set the clock. Waiters get the end of the device. */
 	if (vd->notify.closed)
 		return 0;
 	r->state = VMCLOCK_RESTORE_HELD;
