@@ -194,7 +194,7 @@ TEST_F(restore, ends_with_the_binding)
 	EXPECT_FALSE(was_set(self->timer));
 }
 
-static void *unbind(void *)
+static void *end_binding(void *)
 {
 	return (void *)(intptr_t)t_write_file(T_DRIVER_DIR "/unbind", "vmclock-sim");
 }
@@ -212,7 +212,7 @@ TEST_F(restore, tells_nothing_while_the_binding_ends)
 	for (int i = 1; i <= UNBINDINGS; i++) {
 		ASSERT_TRUE(disrupt(&self->feed));
 		ASSERT_TRUE(comes(self, VMCLOCK_EVENT_DISRUPTED, PATIENCE));
-		ASSERT_EQ(0, pthread_create(&thread, NULL, unbind, NULL));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, end_binding, NULL));
 		usleep(DELAY_US(i));
 		EXPECT_TRUE(go_ahead(&self->feed, 1));
 		do {
