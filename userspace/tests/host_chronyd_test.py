@@ -98,7 +98,7 @@ def chronyds_time_and_not_the_clocks_is_on_the_page(tmp):
 
 def a_chronyd_that_ends_is_held_over_and_then_given_up(tmp):
     with hostd(tmp, "--holdover-after=500ms", "--drift=1000",
-               "--holdover-max-bound=20ms") as writer:
+               "--holdover-max-bound=40ms") as writer:
         with fed_chronyd(tmp) as daemon:
             wait_for(lambda: page_is(tmp / "page", SYNCHRONIZED), "the page is synchronized")
             daemon.stop()

@@ -199,7 +199,6 @@ def monitors_that_never_answer_keep_nobody_waiting(tmp):
             vm = b.status(name)
             check(vm["state"] == "running" and vm["page"] is None, f"{vm}")
             check(not vm["life"]["heard"] and vm["life"]["run"] == "unknown", f"{vm}")
-            check("message" in vm, f"{vm}")
 
 
 def a_monitor_that_falls_silent_has_no_good_page(tmp):
@@ -254,15 +253,17 @@ def who_comes_and_goes_all_the_time_is_waited_for_in_turn(tmp):
         for name in b.vms:
             b.wait_did(name, 3)
         then, amount = b.seqs(), b.vms["gone"].amount.value
-        b.wait_did("gone", amount + 2)
-        b.go_on()
+        b.wait_did("gone", amount + 4)
         # Once a second: there are updates in between, which are due every 50 ms.
-        check(all(now > seq + 8 for now, seq in zip(b.seqs(), then)), "they were held up")
+        check(all(now > seq + UPDATES for now, seq in zip(b.seqs(), then)), "they were held up")
+        b.go_on()
         check(b.vms["gone"].amount.value > amount, "it does not come any more")
         check(b.status("gone")["page"] is None, "its page was touched")
         for name in b.vms:
             check(b.status(name)["state"] == "running", "it is given up")
-            check("closed" in b.status(name)["message"], f"{b.status(name)}")
+            # Reset, if not all was read that the daemon had to say.
+            message = b.status(name)["message"]
+            check("closed" in message or "reset" in message, message)
 
 
 TESTS = [
