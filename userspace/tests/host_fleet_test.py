@@ -6,6 +6,7 @@ the others, and what is left when it is killed. TAP on stdout.
 BUILD is the directory with vmclock-hostd and vmclockctl.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import sys
 import time
 
 from host_hostd_test import (ASSUME, INITIALIZING, SYNCHRONIZED, UNRELIABLE, Hostd, Page, Player,
-                             ctl, page_is, refused, wait_listens)
+                             ctl, page_is, programs, refused, wait_listens)
 from tap import PATIENCE, check, directory, main, wait_for
 
 DAEMON = "".join(f"{option.lstrip('-').replace('=', ' = ', 1)}\n" for option in ASSUME)
@@ -546,11 +547,14 @@ def the_service_manager_is_told_when_it_is_ready(tmp):
 
 def a_chronyc_that_hangs_keeps_nobody_waiting(tmp):
     """What is asked for while it hangs is done before it is killed."""
-    chronyc, said, page, control = tmp / "chronyc", tmp / "pid", tmp / "p", tmp / "control"
-    chronyc.write_text(f"#!/bin/sh\necho $$ >{said}.new; mv {said}.new {said}\nexec sleep 1000\n")
-    chronyc.chmod(0o755)
-    with Hostd(f"--file={page}", "--source=chrony", f"--chronyc={chronyc}", "--interval=10ms",
-               f"--control={control}"):
+    said, page, control = tmp / "pid", tmp / "p", tmp / "control"
+    with contextlib.ExitStack() as stack:
+        chronyc = stack.enter_context(programs()) / "chronyc"
+        chronyc.write_text(f"#!/bin/sh\necho $$ >{said}.new; mv {said}.new {said}\n"
+                           "exec sleep 1000\n")
+        chronyc.chmod(0o755)
+        stack.enter_context(Hostd(f"--file={page}", "--source=chrony", f"--chronyc={chronyc}",
+                                  "--interval=10ms", f"--control={control}"))
         wait_listens(control)
 
         def is_served_meanwhile():

@@ -18,9 +18,9 @@ import sys
 import threading
 import time
 
-from host_hostd_test import (ASSUME, INITIALIZING, NOBODY, QEMU_PAGE, SYNCHRONIZED, UNRELIABLE, Hostd,
-                             Player, ctl, page_is, wait_listens)
-from tap import Failed, Skipped, check, directory, main, wait_for
+from host_hostd_test import (ASSUME, INITIALIZING, NOBODY, QEMU_PAGE, SYNCHRONIZED, SYS_PTRACE,
+                             UNRELIABLE, Hostd, Player, ctl, need_root, page_is, wait_listens)
+from tap import Failed, check, directory, main, wait_for
 
 GREETING = {"QMP": {"version": {}, "capabilities": ["oob"]}}
 
@@ -582,8 +582,7 @@ class Anothers:
 
 
 def root_hears_anothers_monitor_only_where_that_user_is_named(tmp):
-    if os.geteuid():
-        raise Skipped("not root")
+    need_root(SYS_PTRACE)
     with Anothers(tmp) as qemu:
         options = [*ASSUME, "--interval=50ms", f"--qmp={qemu.path}", "--tsc-offset=1"]
         for more in ((), ("--qemu-user=1",), (f"--qemu-pid={os.getpid()}",)):
@@ -599,8 +598,7 @@ def root_hears_anothers_monitor_only_where_that_user_is_named(tmp):
 
 def a_monitor_that_root_has_opened_for_a_machine_is_heard(tmp):
     """As libvirt does it; but it is not its process that has the page."""
-    if os.geteuid():
-        raise Skipped("not root")
+    need_root(SYS_PTRACE)
     with Player("4096:vmclock_page", user=NOBODY) as player, \
             fed(tmp, f"--qemu-user={NOBODY}") as f:
         wait_for(lambda: "another user" in f.hostd.text(), "it is told")
