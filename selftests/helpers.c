@@ -497,6 +497,11 @@ bool t_trace(const char *event, bool on)
 	char path[128];
 
 	mount("tracefs", TRACING, "tracefs", 0, NULL);
+	/*
+	 * Tasks need no names here, for which the kernel would rewrite its own scheduler
+	 * each time; under emulation a processor was seen to run into what is left of that.
+	 */
+	t_write_file(TRACING "/options/record-cmd", "0");
 	snprintf(path, sizeof(path), TRACING "/events/vmclock/%s/enable", event);
 	if (t_write_file(path, on ? "1" : "0"))
 		return false;
